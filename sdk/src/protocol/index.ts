@@ -1,0 +1,7 @@
+export * from './contract-hash.ts'
+export * from './enrolment.ts'
+export * from './frames.ts'
+export * from './keys.ts'
+export * from './limits.ts'
+export * from './session.ts'
+export * from './signature.ts'
