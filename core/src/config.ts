@@ -1,0 +1,22 @@
+/** What the server was told at start. `auth/` and `main.ts` read it; nothing else looks at the environment. */
+export interface ServerConfig {
+  readonly host: string
+  readonly port: number
+  /** Absolute. */
+  readonly dataDir: string
+  readonly masterKeyFile: string
+  /** Enrolment secret; made and kept in the data folder where the environment has none. */
+  readonly serverPsk: string | undefined
+  readonly uiUser: string
+  readonly uiPassword: string | undefined
+  readonly uiPasswordHash: string | undefined
+  readonly jwtSecret: string | undefined
+  /** Origins people reach the server by; empty: whatever the Host header says. */
+  readonly publicUrls: readonly URL[]
+  readonly corsOrigins: readonly string[]
+  readonly allowedHosts: readonly string[]
+  /** Folders whose sub-folders are plugins. */
+  readonly pluginDirs: readonly string[]
+  /** Folder of the built dashboard. */
+  readonly dashboardDir: string | undefined
+}

@@ -1,0 +1,119 @@
+import { createErrors } from '@fleetupdate/sdk'
+
+/** Every error the server answers with. The reference page is generated from this table. */
+export const catalogue = {
+  FLT_HTTP_NOT_FOUND: {
+    status: 404,
+    message: 'There is nothing at {method} {path}. See /api/docs for all routes.',
+  },
+  FLT_HTTP_BODY_INVALID: {
+    status: 400,
+    message: 'The request body is not valid JSON: {problem}. Send a JSON object.',
+  },
+  FLT_HTTP_BODY_TOO_LARGE: {
+    status: 413,
+    message: 'The request body is larger than {limit} bytes. Send less.',
+  },
+  FLT_HTTP_MEDIA_TYPE: { status: 415, message: 'Send the body with content-type: application/json.' },
+  FLT_HTTP_INVALID: { status: 400, message: 'The request does not fit: {problem}.' },
+  FLT_HTTP_CROSS_SITE: {
+    status: 403,
+    message: 'This request comes from another site. Use the dashboard, or a bearer token.',
+  },
+  FLT_HTTP_HOST: {
+    status: 421,
+    message: 'This server does not answer for the host "{host}". Add it to ALLOWED_HOSTS or PUBLIC_URL.',
+  },
+  FLT_INTERNAL: {
+    status: 500,
+    message: 'Something went wrong inside the server. Look for the id {id} in its log.',
+  },
+  FLT_AUTH_REQUIRED: {
+    status: 401,
+    message: 'Log in first: POST /api/auth/login, then send the cookie or the bearer token.',
+  },
+  FLT_AUTH_INVALID: { status: 401, message: 'The user name or the password is wrong.' },
+  FLT_AUTH_SLOW_DOWN: { status: 429, message: 'Too many attempts. Try again in {seconds} seconds.' },
+  FLT_AUTH_FORBIDDEN: { status: 403, message: 'This needs the role {role}; you are {actual}. Ask an admin.' },
+  FLT_AUTH_SIGNATURE: { status: 401, message: 'The request is not signed by a known agent: {problem}.' },
+  FLT_AUTH_CLOCK: {
+    status: 401,
+    message: "The signature is {seconds} s away from the server's clock. Set the clock of the VM.",
+  },
+  FLT_AUTH_REPLAY: {
+    status: 401,
+    message: 'This signed request was already used. Sign each request with a new nonce.',
+  },
+  FLT_AUTH_BOOT: {
+    status: 409,
+    message: 'The server was restarted. Poll again with the boot value in the details.',
+  },
+  FLT_SESSION_UNKNOWN: { status: 409, message: 'This session has ended. Send hello again.' },
+  FLT_AGENT_UNKNOWN: { status: 404, message: 'No agent "{id}" is enrolled. See GET /api/agents.' },
+  FLT_AGENT_REVOKED: {
+    status: 403,
+    message: 'This agent was removed. Reset it on the server, then enrol it again.',
+  },
+  FLT_ENROL_ID_TAKEN: {
+    status: 409,
+    message: 'The id "{id}" is already enrolled. Choose another, or reset it: POST /api/agents/{id}/reset.',
+  },
+  FLT_ENROL_REFUSED: {
+    status: 403,
+    message: 'The enrolment secret is not right. Check agent.psk against SERVER_PSK, or take a new token.',
+  },
+  FLT_ENROL_EXPIRED: { status: 410, message: 'This enrolment is no longer open. Start it again.' },
+  FLT_ENROL_BUSY: { status: 429, message: 'Too many enrolments are open. Try again in a minute.' },
+  FLT_COMMAND_UNKNOWN: {
+    status: 404,
+    message: 'There is no command "{command}". See GET /api/plugins for all.',
+  },
+  FLT_COMMAND_NOT_FOUND: { status: 404, message: 'No command has the id "{id}".' },
+  FLT_COMMAND_INPUT: { status: 400, message: 'The input of {command} does not fit: {problem}.' },
+  FLT_COMMAND_FINISHED: {
+    status: 409,
+    message: 'The command has already ended ({state}); there is nothing to cancel.',
+  },
+  FLT_BATCH_NOT_FOUND: { status: 404, message: 'No batch has the id "{id}".' },
+  FLT_BATCH_EMPTY: {
+    status: 400,
+    message: 'The targets match no agent. Name agents, or use another filter.',
+  },
+  FLT_IDEMPOTENCY_CONFLICT: {
+    status: 409,
+    message: 'This Idempotency-Key was used with another request. Take a new key.',
+  },
+  FLT_FILTER_UNKNOWN: { status: 400, message: 'There is no {kind} "{name}". Known: {known}.' },
+  FLT_CURSOR_INVALID: {
+    status: 400,
+    message: 'The cursor is not one this server made. Start without a cursor.',
+  },
+  FLT_PLUGIN_UNKNOWN: { status: 404, message: 'No plugin "{id}" is installed. See GET /api/plugins.' },
+  FLT_PLUGIN_UNAVAILABLE: { status: 503, message: 'The plugin "{id}" is not active: {reason}.' },
+  FLT_STORE_CONFLICT: {
+    status: 409,
+    message: 'Something else changed this at the same moment. Read it again, then decide.',
+  },
+  FLT_STORE_FULL: {
+    status: 507,
+    message: 'The disk of the server is full. Free some space in DATA_DIR; nothing was lost.',
+  },
+  FLT_STORE_BUSY: { status: 503, message: 'Another process holds the database. Try again in a moment.' },
+  FLT_STORE_CORRUPT: {
+    status: 500,
+    message:
+      'The database {file} is damaged: {problem}. Restore it from a backup; the file was left as it is.',
+  },
+  FLT_CONFIG_INVALID: { status: 500, message: '{key}: {problem}' },
+  FLT_START_PORT_TAKEN: {
+    status: 500,
+    message: 'Port {port} is taken. Set PORT to a free one, or stop what listens there.',
+  },
+  FLT_START_DATA_DIR: {
+    status: 500,
+    message: 'DATA_DIR {path} cannot be written: {problem}. Give its owner write access, or set another.',
+  },
+} as const
+
+/** Builds an error of the server's catalogue. */
+export const fleetError = createErrors(catalogue)

@@ -1,0 +1,42 @@
+import type { Role, Subject } from '@fleetupdate/sdk'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
+
+/** Who may use a route: a person of at least that role, anybody, or an enrolled agent that signs. */
+export type Rule = { readonly role: Role } | 'public' | 'agent'
+
+/** A person or program that was let in. `session` is absent for system causes. */
+export interface SignedIn extends Subject {
+  readonly userId: string
+  readonly sessionId: string
+}
+
+export interface RouteCall {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly body: unknown
+  /** Set for every route whose rule is a role. */
+  readonly subject: SignedIn
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
+/** One route as data: from this table come the permission check, the validation, OpenAPI and the attack harness. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Fastify syntax: `/api/agents/:id`. */
+  readonly path: string
+  readonly rule: Rule
+  readonly summary: string
+  readonly query?: TSchema
+  readonly body?: TSchema
+  readonly answer?: TSchema
+  /** Status of success; default 200. */
+  readonly status?: number
+  readonly bodyLimit?: number
+  /** What it returns is the JSON answer; `reply.hijack()`ed or sent replies return undefined. */
+  handle(call: RouteCall): unknown
+}
+
+/** Typed to the caller's schema by the room that owns the route. */
+export type Routes = readonly Route[]

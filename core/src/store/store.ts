@@ -1,0 +1,25 @@
+import type { Migration, PluginDatabase, WriteOutcome, WriteStatement } from '@fleetupdate/sdk'
+import type { Kysely } from 'kysely'
+import type { CoreTables } from './tables.ts'
+
+/** Where truth is kept. All writes go through {@link Store.write}; reads use read-only handles and are short and paged. */
+export interface Store {
+  /** Read-only handle on the core's own tables; also compiles statements for `write`. */
+  readonly read: Kysely<CoreTables>
+  /**
+   * All or nothing, durable (synchronous=FULL) when it resolves. What waits is grouped into one commit.
+   * Rejects with FLT_STORE_CONFLICT where an `expectedRows` does not hold, FLT_STORE_FULL (507) on a full disk.
+   */
+  write(statements: readonly Compilable[]): Promise<readonly WriteOutcome[]>
+  /** Opens (and migrates) the file of one plugin: `<DATA_DIR>/plugins-data/<id>.db`. */
+  openPlugin(
+    id: string,
+    migrations: readonly Migration[],
+  ): Promise<PluginDatabase & { close(): Promise<void> }>
+  close(): Promise<void>
+}
+
+/** A compiled Kysely query (`query.compile()`) or a statement by hand. */
+export type Compilable = WriteStatement
+
+export type { Migration, PluginDatabase, WriteOutcome, WriteStatement }

@@ -1,0 +1,6 @@
+import type { AgentTables } from '../agents/tables.ts'
+import type { PeopleTables } from '../auth/tables.ts'
+import type { CommandTables } from '../commands/tables.ts'
+
+/** Every table of core.db; each room describes its own. Times are Unix milliseconds. */
+export type CoreTables = AgentTables & PeopleTables & CommandTables
