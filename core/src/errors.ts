@@ -104,6 +104,20 @@ export const catalogue = {
     message:
       'The database {file} is damaged: {problem}. Restore it from a backup; the file was left as it is.',
   },
+  FLT_STORE_MIGRATION: {
+    status: 500,
+    message: 'The database {file} does not fit this program: {problem}. The file was left as it is.',
+  },
+  FLT_STORE_FAILED: {
+    status: 503,
+    message: 'The database failed and the server is stopping: {problem}. Check the disk, then start it again.',
+  },
+  FLT_STORE_CLOSED: { status: 503, message: 'The server is shutting down. Try again in a moment.' },
+  FLT_SECRET_UNREADABLE: {
+    status: 500,
+    message:
+      'The secret "{context}" cannot be decrypted. Put back the master key it was written with (MASTER_KEY_FILE).',
+  },
   FLT_CONFIG_INVALID: { status: 500, message: '{key}: {problem}' },
   FLT_START_PORT_TAKEN: {
     status: 500,

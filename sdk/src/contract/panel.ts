@@ -7,6 +7,7 @@ export type SlotName =
   | 'agent.header'
   | 'fleet.column'
   | 'fleet.summary'
+  | 'fleet.action'
   | 'command.detail'
   | 'page'
 

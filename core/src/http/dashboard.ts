@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { fleetError } from '../errors.ts'
+import { pagePolicy } from './security-headers.ts'
+
+/** Serves the built dashboard: hashed files for a year, and its page for every other path that is not the API's. */
+export async function registerDashboard(app: FastifyInstance, dir: string | undefined): Promise<void> {
+  const page = dir === undefined ? undefined : await readPage(dir)
+  if (dir !== undefined && page) {
+    await app.register(fastifyStatic, {
+      root: dir,
+      index: false,
+      wildcard: false,
+      immutable: true,
+      maxAge: '365d',
+      globIgnore: ['index.html', '**/*.map'],
+    })
+  }
+  const send = (reply: FastifyReply): FastifyReply => {
+    if (!page) throw fleetError('FLT_HTTP_NOT_FOUND', { method: 'GET', path: '/' })
+    return reply
+      .header('content-security-policy', page.policy)
+      .header('cache-control', 'no-cache')
+      .type('text/html; charset=utf-8')
+      .send(page.html)
+  }
+  app.get('/', (_request, reply) => send(reply))
+  app.get('/*', (request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? ''
+    const isPage =
+      page !== undefined && !path.startsWith('/api/') && !path.startsWith('/assets/') && path !== '/metrics'
+    if (!isPage) throw fleetError('FLT_HTTP_NOT_FOUND', { method: request.method, path })
+    return send(reply)
+  })
+}
+
+async function readPage(dir: string): Promise<{ html: string; policy: string } | undefined> {
+  try {
+    const html = await readFile(join(dir, 'index.html'), 'utf8')
+    return { html, policy: pagePolicy(html) }
+  } catch {
+    return undefined
+  }
+}

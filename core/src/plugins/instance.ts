@@ -1,0 +1,85 @@
+import type { PluginContext, Role } from '@fleetupdate/sdk'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { type ReportError, registerErrorHandler } from '../http/error-handler.ts'
+import { type Authenticate, requireRole } from '../http/mount-routes.ts'
+import { registerJsonBodies } from '../http/raw-body.ts'
+import { registerSecurityHeaders } from '../http/security-headers.ts'
+
+export interface PluginRoute {
+  readonly method: string
+  readonly path: string
+  readonly role: Role | 'public'
+}
+
+export interface PluginInstance {
+  readonly app: FastifyInstance
+  readonly routes: readonly PluginRoute[]
+}
+
+export interface InstanceOptions {
+  readonly id: string
+  /** Exact root paths of the manifest. */
+  readonly rootPaths: readonly string[]
+  readonly https: boolean
+  readonly authenticate: Authenticate
+  readonly report: ReportError
+  readonly timeoutMs: number
+}
+
+/**
+ * Builds the Fastify instance of one plugin: a failing one fails alone, and it can be replaced while the server runs.
+ * `setup` registers the routes; it rejects where setup throws or hangs, where a route has no role, or leaves its paths.
+ */
+export async function createInstance(
+  options: InstanceOptions,
+  setup: (http: PluginContext['http']) => void | Promise<void>,
+): Promise<PluginInstance> {
+  const { id, rootPaths } = options
+  const prefix = `/api/plugins/${id}`
+  const routes: PluginRoute[] = []
+  const app = Fastify({
+    logger: false,
+    requestTimeout: 30_000,
+    bodyLimit: 1024 * 1024,
+    pluginTimeout: options.timeoutMs,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true } },
+  })
+  registerErrorHandler(app, options.report)
+  registerJsonBodies(app)
+  registerSecurityHeaders(app, { https: options.https })
+  app.addHook('onRoute', (route) => {
+    const role = readRole(route.config)
+    const methods = [route.method].flat()
+    if (role === undefined)
+      throw new Error(`the route ${methods} ${route.url} has no role (config: { role: 'viewer' })`)
+    if (route.url !== prefix && !route.url.startsWith(`${prefix}/`) && !rootPaths.includes(route.url))
+      throw new Error(`the route ${route.url} is not in "routes" of its manifest`)
+    for (const method of methods) routes.push({ method, path: route.url, role })
+  })
+  app.addHook('onRequest', async (request: FastifyRequest) => {
+    const role = readRole(request.routeOptions.config)
+    if (role !== undefined && role !== 'public')
+      request.subject = await requireRole(request, role, options.authenticate)
+  })
+  try {
+    app.register(
+      async (scope) => {
+        scope.decorate('root', app)
+        await setup(scope as PluginContext['http'])
+      },
+      { prefix },
+    )
+    await app.ready()
+    return { app, routes }
+  } catch (error) {
+    await app.close().catch(() => undefined)
+    throw error
+  }
+}
+
+const roles: ReadonlySet<unknown> = new Set(['viewer', 'operator', 'admin', 'public'])
+
+function readRole(config: unknown): Role | 'public' | undefined {
+  if (typeof config !== 'object' || config === null || !('role' in config)) return undefined
+  return roles.has(config.role) ? (config.role as Role | 'public') : undefined
+}

@@ -1,0 +1,57 @@
+interface Claim {
+  readonly plugin: string
+  readonly segments: readonly string[]
+  readonly path: string
+}
+
+/** Which plugin answers which path: everything under `/api/plugins/<id>`, and the root paths of the manifests. */
+export interface RouteTable {
+  /** Why these paths can't be claimed, or undefined when they now are. */
+  claim(plugin: string, paths: readonly string[]): string | undefined
+  release(plugin: string): void
+  /** The plugin that owns a path (without query), active or not. */
+  owner(path: string): string | undefined
+}
+
+/** `taken` are the core's own paths, which no plugin may cover. */
+export function createRouteTable(taken: readonly string[]): RouteTable {
+  const core = taken.map((path) => split(path))
+  let claims: Claim[] = []
+  return {
+    claim(plugin, paths) {
+      for (const path of paths) {
+        const segments = split(path)
+        if (
+          core.some((other) => overlaps(other, segments)) ||
+          path.startsWith('/api/plugins/') ||
+          path.startsWith('/api/admin/')
+        )
+          return `the path ${path} belongs to the server`
+        const other = claims.find((claim) => overlaps(claim.segments, segments))
+        if (other) return `the path ${path} is already served by "${other.plugin}"`
+      }
+      claims.push(...paths.map((path) => ({ plugin, path, segments: split(path) })))
+      return undefined
+    },
+    release(plugin) {
+      claims = claims.filter((claim) => claim.plugin !== plugin)
+    },
+    owner(path) {
+      if (path.startsWith('/api/plugins/')) return path.split('/', 4)[3]
+      if (claims.length === 0) return undefined
+      const segments = split(path)
+      return claims.find((claim) => overlaps(claim.segments, segments))?.plugin
+    },
+  }
+}
+
+function split(path: string): readonly string[] {
+  return path.split('/').slice(1)
+}
+
+function overlaps(a: readonly string[], b: readonly string[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((segment, i) => segment === b[i] || segment.startsWith(':') || (b[i] ?? '').startsWith(':'))
+  )
+}

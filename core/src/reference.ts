@@ -1,0 +1,4 @@
+import { catalogue } from './errors.ts'
+
+/** The server's error catalogue, for the generated reference page. */
+export const serverErrors = catalogue

@@ -1,0 +1,6 @@
+export { definePanel, type Panel, type PanelParts, type SlotName } from '../contract/panel.ts'
+export * from './composables.ts'
+export * from './contributions.ts'
+export * from './host.ts'
+export * from './kit.ts'
+export * from './kit-props.ts'

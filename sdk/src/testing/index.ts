@@ -1,0 +1,5 @@
+export * from './fleet-client.ts'
+export * from './protocol-vectors.ts'
+export * from './start-test-fleet.ts'
+export * from './test-executor.ts'
+export * from './test-plugin.ts'

@@ -1,0 +1,178 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type FleetClient, logIn } from './fleet-client.ts'
+
+export interface TestFleetOptions {
+  /** Built plugin folders, copied into the fleet's data folder. */
+  readonly plugins?: readonly string[]
+  /** Folders whose sub-folders are plugins and executors used as they are. Default: none but `plugins`. */
+  readonly pluginDirs?: readonly string[]
+  readonly executorDirs?: readonly string[]
+  /** Ids of the agents to start. Default: one, `vm-01`. */
+  readonly agents?: readonly string[]
+  /** Added to the server's environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Entry files; default: the installed packages `@fleetupdate/core` and `@fleetupdate/agent`. */
+  readonly serverEntry?: string
+  readonly agentEntry?: string
+  /** Keep the data of an earlier fleet. */
+  readonly dataDir?: string
+}
+
+/** A real server and real agents, each a process of its own, on loopback and in a temporary folder. */
+export interface TestFleet {
+  readonly client: FleetClient
+  readonly url: string
+  readonly dataDir: string
+  readonly server: TestProcess
+  readonly agents: ReadonlyMap<string, TestProcess>
+  stop(): Promise<void>
+}
+
+export interface TestProcess {
+  readonly pid: number
+  /** Everything it printed so far. */
+  output(): string
+  /** Ends it with a signal and waits. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again after it ended, with the same settings. */
+  restart(): Promise<void>
+}
+
+const psk = 'a-secret-for-tests-0123456789'
+const password = 'a password for tests'
+
+/**
+ * Starts a fleet and waits until all its agents are online.
+ *
+ * @example
+ * const fleet = await startTestFleet({ plugins: ['./dist-of-my-plugin'], agents: ['vm-01'] })
+ */
+export async function startTestFleet(options: TestFleetOptions = {}): Promise<TestFleet> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'fleet-'))
+  const installed = join(dataDir, 'plugins')
+  mkdirSync(installed, { recursive: true })
+  for (const folder of options.plugins ?? [])
+    cpSync(resolve(folder), join(installed, basename(resolve(folder))), { recursive: true })
+
+  let port = 0
+  let url = ''
+  const server = await startProcess(
+    options.serverEntry ?? entryOf('@fleetupdate/core'),
+    () => ({
+      DATA_DIR: dataDir,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      SERVER_PSK: psk,
+      UI_USER: 'admin',
+      UI_PASSWORD: password,
+      JWT_SECRET: 'a-signing-secret-for-tests-0123456789',
+      PLUGIN_DIRS: (options.pluginDirs ?? []).map((dir) => resolve(dir)).join(':'),
+      ...options.env,
+    }),
+    async (child) => {
+      url = await readyUrl(child)
+      port = Number(new URL(url).port)
+    },
+  )
+  const client = await logIn(url, 'admin', password)
+  const agents = new Map<string, TestProcess>()
+  const fleet: TestFleet = {
+    client,
+    url,
+    dataDir,
+    server,
+    agents,
+    async stop() {
+      await Promise.all([...agents.values()].map((agent) => agent.kill('SIGTERM')))
+      await server.kill('SIGTERM')
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+  const executors = [...(options.executorDirs ?? []).map((dir) => resolve(dir)), installed]
+  try {
+    for (const id of options.agents ?? ['vm-01'])
+      agents.set(id, await startAgent(id, fleet, executors, options.agentEntry))
+    await client.until('all agents to be online', async () => {
+      const states = await Promise.all([...agents.keys()].map((id) => client.agent(id)))
+      return states.every((agent) => agent?.status === 'online')
+    })
+  } catch (error) {
+    const printed = [server, ...agents.values()].map((child) => child.output()).join('\n')
+    await fleet.stop()
+    throw new Error(`The test fleet did not start.\n${printed}`, { cause: error })
+  }
+  return fleet
+}
+
+function startAgent(
+  id: string,
+  { url, dataDir }: TestFleet,
+  executors: readonly string[],
+  entry?: string,
+): Promise<TestProcess> {
+  const stateDir = join(dataDir, 'agents', id)
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  const config = join(stateDir, 'config.yaml')
+  const settings = { id, server_url: url, psk, state_dir: stateDir, executors, poll_interval: 5 }
+  const lines = Object.entries(settings).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
+  writeFileSync(config, ['agent:', ...lines, ''].join('\n'), { mode: 0o600 })
+  return startProcess(
+    entry ?? entryOf('@fleetupdate/agent'),
+    () => ({ AGENT_CONFIG: config, NO_PROMPT: '1' }),
+    async () => undefined,
+  )
+}
+
+async function startProcess(
+  entry: string,
+  environment: () => Record<string, string>,
+  ready: (child: ChildProcess) => Promise<void>,
+): Promise<TestProcess> {
+  let printed = ''
+  let child: ChildProcess
+  const start = async (): Promise<void> => {
+    child = spawn(process.execPath, [entry], {
+      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment() },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    child.stdout?.on('data', (data) => (printed += data))
+    child.stderr?.on('data', (data) => (printed += data))
+    await Promise.race([
+      ready(child),
+      once(child, 'exit').then(([code]) => {
+        throw new Error(`${entry} ended with ${code}:\n${printed}`)
+      }),
+    ])
+  }
+  await start()
+  return {
+    get pid() {
+      return child.pid ?? -1
+    },
+    output: () => printed,
+    async kill(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    },
+    restart: start,
+  }
+}
+
+async function readyUrl(child: ChildProcess): Promise<string> {
+  for (;;) {
+    const [message] = (await once(child, 'message')) as [{ type?: string; url?: string }]
+    if (message.type === 'ready' && message.url) return message.url
+  }
+}
+
+function entryOf(name: string): string {
+  const require = createRequire(join(process.cwd(), 'package.json'))
+  return join(dirname(require.resolve(`${name}/package.json`)), 'dist', 'main.js')
+}
