@@ -28,13 +28,13 @@ function parseLine(line: string): Mount | undefined {
   const [, , numbers, , target] = left?.split(' ') ?? []
   const [type, source] = right?.split(' ') ?? []
   if (numbers === undefined || target === undefined || type === undefined) return undefined
-  const path = unescape(target)
+  const path = unescaped(target)
   if (path !== '/' && !real.has(type)) return undefined
   // Subvolumes of btrfs have numbers of their own; what they share is the block device.
   return { path, device: source?.startsWith('/dev/') ? source : `${numbers} ${type === 'zfs' ? source : ''}` }
 }
 
 /** The kernel writes blanks and backslashes in paths as octal. */
-function unescape(path: string): string {
+function unescaped(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -25,7 +25,8 @@ export interface Memory {
 /** /proc/meminfo in bytes; undefined without a total. Kernels before 3.14 have no MemAvailable: free and caches stand for it. */
 export function parseMeminfo(text: string): Memory | undefined {
   const values = new Map<string, number>()
-  for (const [, name = '', kib] of text.matchAll(/^([\w()]+): +(\d+) kB$/gm)) values.set(name, Number(kib) * 1024)
+  for (const [, name = '', kib] of text.matchAll(/^([\w()]+): +(\d+) kB$/gm))
+    values.set(name, Number(kib) * 1024)
   const read = (name: string): number => values.get(name) ?? 0
   const total = read('MemTotal')
   if (total === 0) return undefined
@@ -55,7 +56,8 @@ export interface Traffic {
   readonly tx: number
 }
 
-const virtual = /^(lo|ifb|dummy|veth|docker|br-|virbr|vnet|tap|cni|flannel|cali|lxc|lxd|bond|team)/
+const virtual =
+  /^(lo|ifb|dummy|veth|docker|br-|virbr|vnet|tap|cni|flannel|cali|lxc|lxd|bond|team|tun|wg|tailscale|zt|vxlan|gre|sit)/
 
 /** /proc/net/dev by interface, without those whose traffic another one carries: bridges, bonds, VLANs, ends of containers. */
 export function parseNetDev(text: string): ReadonlyMap<string, Traffic> {
@@ -64,7 +66,11 @@ export function parseNetDev(text: string): ReadonlyMap<string, Traffic> {
     const colon = line.lastIndexOf(':')
     const name = line.slice(0, Math.max(colon, 0)).trim()
     if (name === '' || virtual.test(name) || name.includes('.')) continue
-    const columns = line.slice(colon + 1).trim().split(/ +/).map(Number)
+    const columns = line
+      .slice(colon + 1)
+      .trim()
+      .split(/ +/)
+      .map(Number)
     const [rx, , , , , , , , tx] = columns
     if (rx !== undefined && tx !== undefined) interfaces.set(name, { rx, tx })
   }

@@ -1,7 +1,16 @@
 import type { metrics } from '@fleetupdate/plugin-metrics/contract'
-import type { FactContext, FactValue } from '@fleetupdate/sdk/executor'
+import type { FactValue } from '@fleetupdate/sdk'
+import type { FactContext } from '@fleetupdate/sdk/executor'
 import { readDisks } from './disks.ts'
-import { type CpuTimes, parseLoad, parseMeminfo, parseNetDev, parseStat, parseUptime, type Traffic } from './proc.ts'
+import {
+  type CpuTimes,
+  parseLoad,
+  parseMeminfo,
+  parseNetDev,
+  parseStat,
+  parseUptime,
+  type Traffic,
+} from './proc.ts'
 
 export type Sample = FactValue<typeof metrics, 'sample'>
 
@@ -15,7 +24,9 @@ interface Round {
  * Makes the collector of `sample`. It remembers the last round: CPU and network are what happened since then, and null in
  * the first. `now` counts milliseconds and never jumps.
  */
-export function createSampler(now: () => number = () => performance.now()): (context: FactContext) => Promise<Sample> {
+export function createSampler(
+  now: () => number = () => performance.now(),
+): (context: FactContext) => Promise<Sample> {
   let last: Round | undefined
   return async (context) => {
     const read = async <T>(path: string, parse: (text: string) => T | undefined): Promise<T> => {

@@ -2,7 +2,6 @@ import { sudoCheck } from '@fleetupdate/plugin-sudo-check/contract'
 import { defineExecutor, type ExecutorContext, type PrivilegeState } from '@fleetupdate/sdk/executor'
 import { reportLine } from './report-line.ts'
 
-// biome-ignore lint/style/noDefaultExport: the agent loads the default export
 export default defineExecutor(sudoCheck, {
   facts: { privileges: { everySeconds: 300, collect: probe } },
   commands: {

@@ -22,7 +22,13 @@ export function createSealer(key: Uint8Array): Sealer {
       const iv = randomBytes(ivBytes)
       const cipher = createCipheriv('aes-256-gcm', ownKey, iv, { authTagLength: tagBytes })
       cipher.setAAD(associatedData(context))
-      return Buffer.concat([Uint8Array.of(version), iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+      return Buffer.concat([
+        Uint8Array.of(version),
+        iv,
+        cipher.update(plain),
+        cipher.final(),
+        cipher.getAuthTag(),
+      ])
     },
     open(sealed, context) {
       if (sealed[0] !== version || sealed.byteLength < 1 + ivBytes + tagBytes) throw unreadable(context)

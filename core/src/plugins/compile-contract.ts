@@ -1,6 +1,7 @@
 import type { AnyContract, CommandDefinition, FacetValue, TSchema } from '@fleetupdate/sdk'
 import { contractHash } from '@fleetupdate/sdk/protocol'
 import { Compile } from 'typebox/compile'
+import { closeSchema } from './close-schema.ts'
 import { dropUnknown } from './drop-unknown.ts'
 import type { RegisteredCommand, RegisteredContract } from './registry.ts'
 
@@ -11,7 +12,7 @@ export interface CompiledContract {
 
 type Checked = { readonly value: unknown } | { readonly problems: readonly string[] }
 
-/** Makes a contract ready for use: validators compiled once. Throws where a schema is not one, or an input is not a closed object. */
+/** Makes a contract ready for use: validators compiled once. Throws where a schema is not one, or an input is no object. */
 export function compileContract(contract: AnyContract): CompiledContract {
   const facts = new Map(
     Object.entries(contract.facts).map(([name, schema]) => [name, observer(schema as TSchema)]),
@@ -21,8 +22,6 @@ export function compileContract(contract: AnyContract): CompiledContract {
   for (const [name, definition] of Object.entries(contract.commands as Record<string, CommandDefinition>)) {
     if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
       throw new Error(`the command name "${name}" is not kebab-case`)
-    if (definition.input && !isClosed(definition.input))
-      throw new Error(`the input of "${name}" must be an object schema with additionalProperties: false`)
     commands.set(name, registerCommand(contract.id, name, definition))
     if (definition.result) results.set(name, observer(definition.result))
   }
@@ -46,7 +45,7 @@ export function compileContract(contract: AnyContract): CompiledContract {
 }
 
 function registerCommand(plugin: string, name: string, definition: CommandDefinition): RegisteredCommand {
-  const check = definition.input ? Compile(definition.input) : undefined
+  const check = definition.input ? Compile(inputSchema(name, definition.input)) : undefined
   return {
     plugin,
     name,
@@ -64,6 +63,14 @@ function registerCommand(plugin: string, name: string, definition: CommandDefini
   }
 }
 
+function inputSchema(name: string, schema: TSchema): TSchema {
+  try {
+    return closeSchema(schema)
+  } catch (error) {
+    throw new Error(`the input of "${name}": ${error instanceof Error ? error.message : error}`)
+  }
+}
+
 /** What an agent says: unknown members are dropped, the rest must fit. */
 function observer(schema: TSchema): (value: unknown) => Checked {
   const check = Compile(schema)
@@ -77,17 +84,6 @@ function observer(schema: TSchema): (value: unknown) => Checked {
         .map((e) => `${e.instancePath || 'value'} ${e.message}`),
     }
   }
-}
-
-/** Inputs are closed, so that a misspelled member is an answer and not a surprise. A union of closed objects is closed. */
-function isClosed(schema: TSchema): boolean {
-  const { anyOf, type, additionalProperties } = schema as {
-    anyOf?: TSchema[]
-    type?: string
-    additionalProperties?: unknown
-  }
-  if (anyOf) return anyOf.every(isClosed)
-  return type === 'object' && additionalProperties === false
 }
 
 function isEmptyObject(value: unknown): boolean {

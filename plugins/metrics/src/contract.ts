@@ -2,7 +2,9 @@ import { defineContract, Type } from '@fleetupdate/sdk'
 
 const closed = { additionalProperties: false }
 const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-const Rate = Type.Union([Bytes, Type.Null()], { description: 'Bytes per second; null until two rounds were seen' })
+const Rate = Type.Union([Bytes, Type.Null()], {
+  description: 'Bytes per second; null until two rounds were seen',
+})
 
 /** What a host does right now: `sample`, once a minute, at most about 600 bytes of JSON. Sizes are bytes. */
 export const metrics = defineContract('metrics', {
@@ -21,8 +23,14 @@ export const metrics = defineContract('metrics', {
         memory: Type.Object({ total: Bytes, used: Bytes, available: Bytes }, closed),
         swap: Type.Object({ total: Bytes, used: Bytes }, closed),
         disks: Type.Array(
-          Type.Object({ mount: Type.String({ minLength: 1, maxLength: 128 }), used: Bytes, total: Bytes }, closed),
-          { maxItems: 6, description: 'The root and the fullest others; total is what df calls used + available' },
+          Type.Object(
+            { mount: Type.String({ minLength: 1, maxLength: 128 }), used: Bytes, total: Bytes },
+            closed,
+          ),
+          {
+            maxItems: 6,
+            description: 'The root and the fullest others; total is what df calls used + available',
+          },
         ),
         network: Type.Object({ rx: Rate, tx: Rate }, closed),
         uptime: Type.Integer({ minimum: 0, maximum: 10_000_000_000, description: 'Seconds' }),
@@ -32,7 +40,8 @@ export const metrics = defineContract('metrics', {
   },
   facets: {
     cpu: ({ sample }) => sample?.cpu,
-    memory: ({ sample }) => sample && percent(sample.memory.total - sample.memory.available, sample.memory.total),
+    memory: ({ sample }) =>
+      sample && percent(sample.memory.total - sample.memory.available, sample.memory.total),
     disk: ({ sample }) => sample && fullest(sample.disks),
   },
 })

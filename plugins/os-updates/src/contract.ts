@@ -25,7 +25,7 @@ export const Updates = Type.Object({
   /** Since when every repository has been fetched; null where the index was never fetched. */
   refreshedAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
   pending: Type.Array(PendingPackage, { maxItems: 2000 }),
-  /** Further pending packages that did not fit; those that are no security updates are left out first. */
+  /** How many further packages are pending that did not fit; a list that was cut begins with the security updates. */
   omitted: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Why "nothing pending" can't be trusted, and what to do: no index, or an old one. */
   problem: Type.Optional(text(500)),
@@ -54,8 +54,8 @@ export const osUpdates = defineContract('os-updates', {
       if (updates === undefined || updates.refreshedAt === null) return undefined
       return updates.pending.some(isInstallable) || trusted(updates, false)
     },
-    pending: ({ updates }) => count(updates, () => true),
-    security: ({ updates }) => count(updates, (item) => item.security),
+    pending: ({ updates }) => total(updates, updates && updates.pending.length + (updates.omitted ?? 0)),
+    security: ({ updates }) => total(updates, updates?.pending.filter((item) => item.security).length),
     rebootRequired: ({ system }) => system?.rebootRequired,
   },
   commands: {
@@ -74,12 +74,9 @@ function isInstallable(item: PendingPackage): boolean {
   return !item.held && !item.phased
 }
 
-function count(updates: Updates | undefined, matches: (item: PendingPackage) => boolean): number | undefined {
-  if (updates === undefined || updates.refreshedAt === null) return undefined
-  const listed = updates.pending.filter(matches).length
-  // Security updates come first in a list that was cut, so a cut list that shows any other holds them all.
-  const total = updates.pending.every(matches) ? listed + (updates.omitted ?? 0) : listed
-  return total > 0 ? total : trusted(updates, 0)
+function total(updates: Updates | undefined, counted: number | undefined): number | undefined {
+  if (updates === undefined || counted === undefined || updates.refreshedAt === null) return undefined
+  return counted > 0 ? counted : trusted(updates, 0)
 }
 
 function trusted<T>(updates: Updates, value: T): T | undefined {

@@ -34,6 +34,8 @@ export interface RunResult {
   /** Empty with `output: 'log'`. */
   readonly stdout: string
   readonly stderr: string
+  /** With `output: 'log'`: the end (at most 16 KiB) of what this program wrote to the log, so that a failure can be named. */
+  readonly tail?: string
 }
 
 /**

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type Check, parseJson } from './check.ts'
+import { errorCode } from './errors.ts'
+
+/**
+ * Replaces a file so that after a crash either the old or the new text stands there, whole: temporary file, fsync, rename, fsync of
+ * the folder. Mode 0600.
+ */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await writeSynced(temporary, text)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  await syncFolder(dirname(path))
+}
+
+/** Creates a file durably; false where it exists already. The folder's entry is synced too. */
+export async function createDurably(path: string, text: string): Promise<boolean> {
+  try {
+    await writeSynced(path, text)
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw error
+  }
+  await syncFolder(dirname(path))
+  return true
+}
+
+/** Writes a new file (it must not exist) and syncs its content, but not the folder it stands in. */
+export async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Makes the entries of a folder survive a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+/** A private folder and its parents, made where they are missing. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+}
+
+/** A JSON file that fits a schema; undefined where the file is missing or does not fit. */
+export async function readJson<T>(path: string, check: Check<T>): Promise<T | undefined> {
+  const text = await readText(path)
+  const value = text === undefined ? undefined : parseJson(text)
+  return check.accepts(value) ? value : undefined
+}
+
+/** The text of a file; undefined where there is none. */
+export async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,118 @@
+import { type Static, Type } from '@fleetupdate/sdk'
+
+// Built into plain JSON by build.mjs: nothing here may be a function.
+
+/** The members of `agent:` in the configuration; each is checked by itself, so that an error names its key. */
+export const ConfigKeys = {
+  id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
+  server_url: Type.String({ pattern: '^https?://[^/?#@\\s]+/?$' }),
+  psk: Type.String({ minLength: 1, maxLength: 1024 }),
+  poll_interval: Type.Integer({ minimum: 5, maximum: 3600 }),
+  state_dir: Type.String({ minLength: 1, maxLength: 1024 }),
+  executors: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 32 }),
+  privilege: Type.Enum(['auto', 'direct', 'sudo', 'none']),
+} as const
+
+export const Apps = Type.Array(Type.Unknown(), { maxItems: 256 })
+
+const Key = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const AgentId = ConfigKeys.id
+const Kid = Type.String({ pattern: '^[A-Za-z0-9]{1,16}$' })
+
+/** identity.json */
+export const StoredIdentity = Type.Object({
+  version: Type.Literal(1),
+  agentId: AgentId,
+  kid: Kid,
+  rootKey: Key,
+  enrolledAt: Type.String(),
+})
+export type StoredIdentity = Static<typeof StoredIdentity>
+
+/** enrolment.json: an enrolment whose last answer has not come yet. */
+export const PendingEnrolment = Type.Object({
+  agentId: AgentId,
+  secretId: Type.String(),
+  enrolmentId: Type.String(),
+  kid: Kid,
+  agentKey: Key,
+  serverKey: Key,
+  rootKey: Key,
+  confirmation: Key,
+})
+export type PendingEnrolment = Static<typeof PendingEnrolment>
+
+const Time = Type.String({ format: 'date-time', maxLength: 40 })
+const Id = Type.String({ minLength: 1, maxLength: 64 })
+const CommandId = Type.String({
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
+})
+
+/** request.json: all a runner needs to know about its attempt. */
+export const AttemptRequest = Type.Object({
+  commandId: CommandId,
+  epoch: Type.Integer({ minimum: 1 }),
+  plugin: Id,
+  command: Id,
+  input: Type.Unknown(),
+  lane: Type.Optional(Id),
+  timeoutSeconds: Type.Integer({ minimum: 1 }),
+  endless: Type.Boolean(),
+  precondition: Type.Optional(Type.String({ maxLength: 256 })),
+  expiresAt: Time,
+  startedAt: Time,
+  /** Every executor folder of the agent, so that a runner can probe all privileges. */
+  executors: Type.Array(Type.String()),
+  /** The folder of the executor that runs. */
+  folder: Type.String(),
+  way: Type.Enum(['direct', 'sudo', 'none']),
+})
+export type AttemptRequest = Static<typeof AttemptRequest>
+
+/** result.json: how the attempt ended, as its runner (or the agent, where the runner is gone) saw it. */
+export const AttemptEnding = Type.Object({
+  state: Type.Enum(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted']),
+  reason: Type.Optional(Type.String()),
+  exitCode: Type.Optional(Type.Integer({ minimum: -1024, maximum: 1024 })),
+  result: Type.Optional(Type.Unknown()),
+  startedAt: Time,
+  finishedAt: Time,
+})
+export type AttemptEnding = Static<typeof AttemptEnding>
+
+/** progress.json */
+export const AttemptProgress = Type.Object({
+  percent: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+  message: Type.Optional(Type.String({ maxLength: 500 })),
+})
+export type AttemptProgress = Static<typeof AttemptProgress>
+
+/** `cancel` */
+export const CancelRequest = Type.Object({ force: Type.Boolean() })
+
+/** `claimed`, `agent.lock` and `programs/*`: one process, told apart from a later one with the same number. */
+export const ProcessRecord = Type.Object({
+  pid: Type.Integer({ minimum: 1 }),
+  startTicks: Type.String(),
+  bootId: Type.String(),
+  /** Set for programs that a cancel may not end. */
+  keep: Type.Optional(Type.Boolean()),
+})
+export type ProcessRecord = Static<typeof ProcessRecord>
+
+/** tail.json: where reading may begin once the output before it was given back to the disk. */
+export const TailPoint = Type.Object({
+  raw: Type.Integer({ minimum: 0 }),
+  text: Type.Integer({ minimum: 0 }),
+})
+export type TailPoint = Static<typeof TailPoint>
+
+/** The error answers of a server. */
+export const ErrorAnswer = Type.Object({
+  code: Type.String({ maxLength: 64 }),
+  message: Type.String({ maxLength: 4000 }),
+  details: Type.Optional(
+    Type.Object({ time: Type.Optional(Time), boot: Type.Optional(Type.String({ maxLength: 64 })) }),
+  ),
+})
+export type ErrorAnswer = Static<typeof ErrorAnswer>
