@@ -49,23 +49,29 @@ export function openWritableFile({ path, busyMs, answer, fatal }: WritableFileOp
     close: () => void db.close(),
   }
 
-  /** While another process holds the lock, other files of this thread go on: it polls instead of blocking. */
   function attempt(group: readonly Waiting[]): void {
     try {
       begin.run()
       answer(applyAll(group))
     } catch (error) {
       if (db.inTransaction) db.exec('ROLLBACK')
-      const trouble = troubleOf(error)
-      if (trouble === 'busy') return waitForLock(group)
-      if (trouble === 'failed') return fatal(failureOf(error, path))
-      // What fails at the commit may be the fault of one batch: a large one where the disk is nearly full.
-      if (group.length > 1) return group.forEach((batch) => void attempt([batch]))
-      return answer(group.map(({ id }) => ({ id, failure: failureOf(error, path) })))
+      recover(group, error)
+      return
     }
     checkpoint()
   }
 
+  /** After a group as a whole was rolled back. */
+  function recover(group: readonly Waiting[], error: unknown): void {
+    const trouble = troubleOf(error)
+    if (trouble === 'busy') waitForLock(group)
+    else if (trouble === 'failed') fatal(failureOf(error, path))
+    // What fails at the commit may be the fault of one batch: a large one where the disk is nearly full.
+    else if (group.length > 1) for (const batch of group) attempt([batch])
+    else answer(group.map(({ id }) => ({ id, failure: failureOf(error, path) })))
+  }
+
+  /** Polls instead of blocking: the other files of this thread go on. */
   function waitForLock(group: readonly Waiting[]): void {
     const now = performance.now()
     const late = group.filter((batch) => batch.giveUpAt <= now)
@@ -184,13 +190,12 @@ function unexpectedRows(statement: number, expectedRows: number, changes: number
 
 function failureOf(error: unknown, path: string, statement?: number): Failure {
   const problem = problemOf(error)
-  const where = statement === undefined ? {} : { statement }
   switch (troubleOf(error)) {
     case 'conflict':
       return {
         code: 'FLT_STORE_CONFLICT',
         problem,
-        details: { ...where, constraint: sqliteCode(error) ?? '' },
+        details: { ...(statement === undefined ? {} : { statement }), constraint: sqliteCode(error) ?? '' },
       }
     case 'full':
       return { code: 'FLT_STORE_FULL', problem }

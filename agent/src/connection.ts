@@ -1,0 +1,153 @@
+import { performance } from 'node:perf_hooks'
+import type { Log } from '@fleetupdate/sdk'
+import { FleetError } from '@fleetupdate/sdk'
+import { type AgentFrame, limits, type ServerFrame, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
+import { backoffMs, pause } from './backoff.ts'
+import type { Channel, ChannelOptions } from './channel.ts'
+import type { ServerClock } from './clock.ts'
+import { openPoll, type PollMemory } from './connection-poll.ts'
+import { openSocket } from './connection-socket.ts'
+import { describeError } from './errors.ts'
+import type { Identity } from './identity.ts'
+import type { SignedHttp } from './signed-http.ts'
+
+/** Where frames for the server go. Without a session they vanish: whoever sends keeps what matters until it is acknowledged. */
+export interface Outbox {
+  readonly online: boolean
+  send(frame: AgentFrame): void
+}
+
+export interface ConnectionOptions {
+  readonly serverUrl: string
+  readonly http: SignedHttp
+  readonly identity: Identity
+  readonly clock: ServerClock
+  hello(): AgentFrame
+  opened(welcome: ServerFrameOf<'welcome'>): void
+  received(frame: ServerFrame): void
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+/** How long WebSocket may fail before polls are tried: so that a poll session stands within 15 s. */
+const socketPatienceMs = 14_000
+const socketTimeoutMs = 10_000
+const stableMs = 30_000
+/** A server that knows this agent and refuses it is asked again this often. */
+const refusedMs = 300_000
+
+/**
+ * Keeps one session with the server for as long as the signal lasts: WebSocket first, polls where it fails for 15 s, and WebSocket again within
+ * 60 s. `run` resolves when the signal ends.
+ */
+export function createConnection(options: ConnectionOptions): Outbox & { run(): Promise<void> } {
+  const { log, signal, clock } = options
+  const memory: PollMemory = { boot: '' }
+  let current: Channel | undefined
+  let lastProblem = ''
+
+  const channelOptions: ChannelOptions = {
+    ...options,
+    receive(frame) {
+      if (frame.type === 'ping') current?.send({ type: 'pong' })
+      else options.received(frame)
+    },
+  }
+  const heartbeat = setInterval(() => current?.send({ type: 'ping' }), limits.heartbeatMs)
+  signal.addEventListener('abort', () => clearInterval(heartbeat), { once: true })
+
+  const adopt = (channel: Channel): void => {
+    const former = current
+    current = channel
+    former?.close()
+    clock.sync(channel.welcome.time)
+    lastProblem = ''
+    log.info('Connected to the server.', { way: channel.way, version: channel.welcome.serverVersion })
+    options.opened(channel.welcome)
+  }
+  /** Lives through one session; over polls it looks for a WebSocket at the side. Resolves with the milliseconds it lived. */
+  const live = async (first: Channel): Promise<number> => {
+    const startedMs = performance.now()
+    adopt(first)
+    let channel = first
+    let reason: string | undefined
+    while (reason === undefined) {
+      if (channel.way === 'WebSocket') reason = await channel.ended
+      else {
+        const waiting = new AbortController()
+        const retry = pause(30_000 + Math.random() * 15_000, AbortSignal.any([signal, waiting.signal]))
+        reason = await Promise.race([channel.ended, retry.then(() => undefined)])
+        waiting.abort()
+        if (reason === undefined) {
+          const socket = await openSocket(channelOptions, socketTimeoutMs).catch(() => undefined)
+          if (socket) adopt(socket)
+          channel = socket ?? channel
+        }
+      }
+    }
+    current = undefined
+    if (!signal.aborted) log.warn(`The session ended: ${reason}.`)
+    return performance.now() - startedMs
+  }
+  const report = (error: unknown): void => {
+    const problem = describeError(error)
+    log[problem === lastProblem ? 'debug' : 'warn'](problem)
+    lastProblem = problem
+  }
+
+  const run = async (): Promise<void> => {
+    let failures = 0
+    let failingSinceMs: number | undefined
+    while (!signal.aborted) {
+      const triedMs = performance.now()
+      failingSinceMs ??= triedMs
+      const leftMs = socketPatienceMs - (triedMs - failingSinceMs)
+      let opened: Channel | undefined
+      let delayFloorMs = 0
+      try {
+        opened = await openSocket(channelOptions, leftMs > 1000 ? Math.min(socketTimeoutMs, leftMs) : 3000)
+      } catch (error) {
+        report(error)
+        if (isTrusted(error, 'FLT_AUTH_CLOCK') && failures === 0) {
+          failures += 1
+          continue
+        }
+        if (isTrusted(error, 'FLT_AGENT_REVOKED')) delayFloorMs = refusedMs
+        else if (performance.now() - failingSinceMs >= socketPatienceMs)
+          opened = await openPoll(channelOptions, memory).catch((problem) => {
+            report(problem)
+            return undefined
+          })
+      }
+      if (signal.aborted) {
+        opened?.close()
+        return
+      }
+      if (opened) {
+        failingSinceMs = undefined
+        if ((await live(opened)) >= stableMs) failures = 0
+      }
+      failures += 1
+      const waitMs = Math.max(backoffMs(failures), delayFloorMs)
+      // Never sleep past the moment at which polls are due.
+      const untilPollMs =
+        failingSinceMs === undefined ? Infinity : failingSinceMs + socketPatienceMs - performance.now()
+      await pause(untilPollMs > 0 && delayFloorMs === 0 ? Math.min(waitMs, untilPollMs) : waitMs, signal)
+    }
+    current?.close()
+  }
+  return {
+    run,
+    get online() {
+      return current !== undefined
+    },
+    send: (frame) => current?.send(frame),
+  }
+}
+
+function isTrusted(error: unknown, code: string): boolean {
+  if (!(error instanceof FleetError)) return false
+  const { details } = error
+  if (typeof details !== 'object' || details === null) return false
+  return 'trusted' in details && details.trusted === true && 'code' in details && details.code === code
+}

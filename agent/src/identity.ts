@@ -1,0 +1,62 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createCheck, parseJson } from './check.ts'
+import { readJson, readText, writeDurably } from './durable-file.ts'
+import { agentError } from './errors.ts'
+import { PendingEnrolment, StoredIdentity } from './schemas.ts'
+
+/** Who this agent is to its server. `root` never leaves the machine. */
+export interface Identity {
+  readonly agentId: string
+  readonly kid: string
+  /** 32 bytes. */
+  readonly root: Buffer
+}
+
+/** The identity and a pending enrolment on disk, each file 0600 and replaced whole. */
+export interface IdentityStore {
+  /** Undefined on a machine that was never enrolled; throws where the file is damaged: it is never replaced silently. */
+  load(): Promise<Identity | undefined>
+  /** Stores the identity, then forgets the pending enrolment. */
+  adopt(pending: PendingEnrolment): Promise<Identity>
+  pending(): Promise<PendingEnrolment | undefined>
+  savePending(pending: PendingEnrolment): Promise<void>
+}
+
+const identityCheck = createCheck(StoredIdentity)
+const pendingCheck = createCheck(PendingEnrolment)
+
+/** The identity files of one state folder. */
+export function createIdentityStore(stateDir: string): IdentityStore {
+  const identityFile = join(stateDir, 'identity.json')
+  const pendingFile = join(stateDir, 'enrolment.json')
+  return {
+    async load() {
+      const text = await readText(identityFile)
+      if (text === undefined) return undefined
+      const value = parseJson(text)
+      if (identityCheck.accepts(value)) return toIdentity(value)
+      const problem = identityCheck.problem(value) ?? 'it is not JSON'
+      throw agentError('FLT_AGENT_IDENTITY_DAMAGED', { file: identityFile, problem })
+    },
+    async adopt(pending) {
+      const { agentId, kid, rootKey } = pending
+      const stored: StoredIdentity = { version: 1, agentId, kid, rootKey, enrolledAt: new Date().toISOString() }
+      await writeDurably(identityFile, `${JSON.stringify(stored, undefined, 2)}\n`)
+      await rm(pendingFile, { force: true })
+      return toIdentity(stored)
+    },
+    pending: () => readJson(pendingFile, pendingCheck),
+    savePending: (pending) => writeDurably(pendingFile, `${JSON.stringify(pending)}\n`),
+  }
+}
+
+/** Refuses an identity that is not the one the operator configured. */
+export function assertConfigured(identity: Identity, configured: string | undefined): void {
+  if (configured === undefined || configured === identity.agentId) return
+  throw agentError('FLT_AGENT_IDENTITY_OTHER', { configured, enrolled: identity.agentId })
+}
+
+function toIdentity({ agentId, kid, rootKey }: StoredIdentity): Identity {
+  return { agentId, kid, root: Buffer.from(rootKey, 'base64url') }
+}

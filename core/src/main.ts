@@ -1,0 +1,58 @@
+import { FleetError } from '@fleetupdate/sdk'
+import { buildApp } from './app.ts'
+import { readConfig } from './config-load.ts'
+import { createLog } from './log.ts'
+
+const log = createLog((line) => process.stderr.write(line), process.env.VERBOSE === '1' ? 'debug' : 'info')
+
+try {
+  const config = readConfig(process.env)
+  const app = await buildApp(config, { log, onFatal: stopNow })
+  const { port, urls } = await app.listen()
+  for (const line of welcome(urls, config.uiUser, app.firstPassword)) console.log(line)
+  process.send?.({ type: 'ready', url: `http://127.0.0.1:${port}` })
+  process.on('message', (message) => {
+    if (isInvite(message))
+      void app.invite(message.agentId).then((token) => process.send?.({ type: 'invited', token }))
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      log.info(`Stopping (${signal}).`)
+      app.dispose().then(
+        () => process.exit(0),
+        (error: unknown) => stopNow(error),
+      )
+    })
+} catch (error) {
+  stopNow(error)
+}
+
+/** The disk or a worker failed, or the start did: say why in one line, and end so that no wrong answer is given. */
+function stopNow(error: unknown): never {
+  if (error instanceof FleetError) console.error(`${error.code}: ${error.message}`)
+  else console.error('FLT_START_FAILED:', error)
+  process.exit(1)
+}
+
+function welcome(
+  urls: readonly string[],
+  user: string,
+  firstPassword: string | undefined,
+): readonly string[] {
+  const lines = ['', `  FleetUpdate is ready: ${urls.join('  ')}`]
+  if (firstPassword !== undefined)
+    lines.push(
+      `  Log in as "${user}" with the password  ${firstPassword}`,
+      '  (shown this once; change it in Settings)',
+    )
+  return [...lines, '']
+}
+
+function isInvite(message: unknown): message is { type: 'invite'; agentId: string } {
+  if (typeof message !== 'object' || message === null || !('type' in message)) return false
+  return message.type === 'invite' && 'agentId' in message && typeof message.agentId === 'string'
+}
+
+process.on('unhandledRejection', (reason) =>
+  log.error('An error nobody waited for', { reason: String(reason) }),
+)

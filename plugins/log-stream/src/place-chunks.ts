@@ -1,0 +1,98 @@
+import { isWhole, type Piece, pieceFrom } from './piece.ts'
+
+/** What is known of a command's stored output. */
+export interface Head {
+  readonly start: number
+  readonly end: number
+  readonly bytes: number
+}
+
+export interface Placed {
+  readonly head: Head
+  /** What is new and to be stored. */
+  readonly pieces: readonly Piece[]
+}
+
+/** A piece that can't be stored: it starts after the end of what is there, or inside a character of it. */
+export type Misfit = { readonly kind: 'gap' | 'mismatch'; readonly offset: number; readonly end: number }
+
+export const limits = {
+  /** Kept of one command. */
+  outputBytes: 10 * 1024 * 1024,
+  /** A stored piece. */
+  pieceBytes: 64 * 1024,
+  /** A ring is cut when it is so much too long, not for every piece. */
+  ringSlackBytes: 1024 * 1024,
+} as const
+
+/**
+ * Puts chunks behind what is stored. Pure. What is already there is dropped, the new part of an overlap kept, and small
+ * neighbours become one piece. Over the limit the text of a command that ends is dropped (its agent should have done so);
+ * that of an endless one is a ring, of which `head.start` is the start.
+ */
+export function placeChunks(
+  head: Head,
+  chunks: readonly Piece[],
+  options: { readonly endless: boolean },
+): Placed | Misfit {
+  const fresh: Piece[] = []
+  let { end } = head
+  for (const chunk of chunks) {
+    if (chunk.end <= end) continue
+    if (chunk.offset > end) return { kind: 'gap', offset: chunk.offset, end }
+    const piece = chunk.offset === end ? chunk : overlapping(chunk, end)
+    if (piece.offset !== end) return { kind: 'mismatch', offset: end, end }
+    fresh.push(piece)
+    end = piece.end
+  }
+  return options.endless ? inRing(head, join(fresh), end) : upToLimit(head, join(fresh), end)
+}
+
+function overlapping(chunk: Piece, end: number): Piece {
+  return isWhole(chunk) ? pieceFrom(chunk, end) : { ...chunk, offset: end }
+}
+
+function inRing(head: Head, pieces: readonly Piece[], end: number): Placed {
+  const tooLong = end - head.start > limits.outputBytes + limits.ringSlackBytes
+  const start = tooLong ? end - limits.outputBytes : head.start
+  return { head: { start, end, bytes: end - start }, pieces }
+}
+
+function upToLimit(head: Head, pieces: readonly Piece[], end: number): Placed {
+  // The marker of the agent comes on top of the limit.
+  const most = limits.outputBytes + limits.pieceBytes
+  let { bytes } = head
+  const kept = pieces.filter(({ text }) => {
+    const size = Buffer.byteLength(text)
+    if (bytes + size > most) return false
+    bytes += size
+    return true
+  })
+  return { head: { start: head.start, end, bytes }, pieces: kept }
+}
+
+/** Many small neighbours cost as many rows, messages and wake-ups; one piece costs one. */
+function join(pieces: readonly Piece[]): readonly Piece[] {
+  const joined: Piece[] = []
+  let run: Piece[] = []
+  const close = (): void => {
+    const [first] = run
+    const last = run.at(-1)
+    if (first && last)
+      joined.push(
+        run.length === 1
+          ? first
+          : { offset: first.offset, end: last.end, text: run.map(({ text }) => text).join('') },
+      )
+    run = []
+  }
+  for (const piece of pieces) {
+    const [first] = run
+    const whole = isWhole(piece)
+    if (first && (!whole || piece.end - first.offset > limits.pieceBytes)) close()
+    if (whole) run.push(piece)
+    else joined.push(piece)
+  }
+  close()
+  return joined
+}
