@@ -65,7 +65,7 @@ export const catalogue = {
   FLT_RUN_TIMEOUT: { status: 500, message: '{program} did not end within {seconds} s and was stopped.' },
   FLT_RUN_ABORTED: { status: 500, message: '{program} was stopped: {reason}.' },
   FLT_RUN_OUTPUT: { status: 500, message: '{program} wrote more than {limit} bytes and was stopped.' },
-  FLT_RUN_INPUT: { status: 500, message: '{program} runs as root: it gets no standard input and no other environment.' },
+  FLT_RUN_INPUT: { status: 500, message: '{program} runs as root: it gets no standard input. Pass files or arguments.' },
   FLT_PRIVILEGE_MISSING: { status: 500, message: '{program} must run as root, and this agent cannot. {missing}' },
   FLT_FILE_TOO_LARGE: { status: 500, message: '{path} has {bytes} bytes; at most {limit} are read.' },
 } as const

@@ -116,3 +116,9 @@ export const ErrorAnswer = Type.Object({
   ),
 })
 export type ErrorAnswer = Static<typeof ErrorAnswer>
+
+/** What the root helper answers to `probe`, in the order asked. */
+export const ProbeAnswer = Type.Array(
+  Type.Object({ ok: Type.Boolean(), missing: Type.Optional(Type.String({ maxLength: 1000 })) }),
+)
+export type ProbeAnswer = Static<typeof ProbeAnswer>

@@ -13,7 +13,7 @@ const revision = 1
 
 /** Folder that caches base roots and holds the roots of running tests; outside the repository. */
 export function cacheFolder(): string {
-  const configured = process.env['XDG_CACHE_HOME']
+  const configured = process.env.XDG_CACHE_HOME
   if (configured) return join(configured, 'fleetupdate-test')
   return process.getuid?.() === 0
     ? '/var/cache/fleetupdate-test'
@@ -23,7 +23,7 @@ export function cacheFolder(): string {
 /** Why no apt root can be made on this machine, in one line for a skipped test; `undefined` where it can. */
 export function aptRootProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'an apt root needs root: run the tests as root'
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   const missing = tools.filter((tool) => !folders.some((folder) => existsSync(join(folder, tool))))
   if (missing.length === 0) return undefined
   return `an apt root needs ${missing.join(', ')}: apt-get install debootstrap apt-utils dpkg mount`

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { baseRoot, cacheFolder } from './base.ts'
 import { buildPackage, type PackageOptions } from './packages.ts'
@@ -17,7 +17,6 @@ export interface Finished {
 
 export interface RunInRoot {
   readonly env?: Readonly<Record<string, string>>
-  /** Absolute path on this machine of a file that the program gets as descriptor 3. */
   readonly signal?: AbortSignal
 }
 
@@ -35,6 +34,8 @@ export interface AptRoot {
   ): Promise<void>
   /** Runs a program inside the root and waits for its end; a non-zero exit is an answer, not an error. */
   run(argv: readonly string[], options?: RunInRoot): Promise<Finished>
+  /** SIGKILL to every process that runs in the root now, as a power cut would; answers how many. */
+  killAll(): Promise<number>
   /** Ends every process in the root, unmounts and removes it. */
   dispose(): Promise<void>
 }
@@ -68,6 +69,7 @@ export async function createAptRoot(options: { readonly suite?: string } = {}): 
       await indexRepository(directory, repository)
       await must(root.run(['apt-get', '-q', 'update']))
     },
+    killAll: () => endProcesses(directory),
     dispose: () => remove(home),
   }
   try {
@@ -156,11 +158,15 @@ async function remove(home: string): Promise<void> {
 }
 
 /** Kills what runs inside the root, recognised by the root directory of the process; nothing else. */
-async function endProcesses(directory: string): Promise<void> {
+async function endProcesses(directory: string): Promise<number> {
+  let killed = 0
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const root = await readlink(`/proc/${pid}/root`).catch(() => undefined)
-    if (root === directory) process.kill(Number(pid), 'SIGKILL')
+    if (root !== directory) continue
+    process.kill(Number(pid), 'SIGKILL')
+    killed += 1
   }
+  return killed
 }
 
 /** Roots of test processes that are gone: a killed run must not fill the disk. */
@@ -171,5 +177,4 @@ async function removeAbandoned(): Promise<void> {
     const alive = await readlink(`/proc/${pid}/exe`).catch(() => undefined)
     if (alive === undefined) await remove(join(cacheFolder(), name))
   }
-  await rm(join(cacheFolder(), 'lock'), { force: true })
 }

@@ -21,7 +21,8 @@ const rules: readonly Rule[] = [
       `The package system is in use by process ${pid} (${command ?? 'unknown'}). Try again when that has ended.`,
   },
   {
-    pattern: /(?:lock|another process using it).*\n?.*is another process using it\?|is another process using it\?/,
+    pattern:
+      /(?:lock|another process using it).*\n?.*is another process using it\?|is another process using it\?/,
     explain: () => 'The package system is in use by another process. Try again when that has ended.',
   },
   {
@@ -36,11 +37,13 @@ const rules: readonly Rule[] = [
   },
   {
     pattern: /Unable to locate package (\S+)/,
-    explain: ([, name]) => `No repository offers the package ${name}. Run os-updates.refresh, or correct the name.`,
+    explain: ([, name]) =>
+      `No repository offers the package ${name}. Run os-updates.refresh, or correct the name.`,
   },
   {
     pattern: /Packages need to be removed but remove is disabled/,
-    explain: () => 'This upgrade would remove packages, which is never done unasked. Upgrade on the host by hand.',
+    explain: () =>
+      'This upgrade would remove packages, which is never done unasked. Upgrade on the host by hand.',
   },
   {
     pattern: /Failed to fetch (\S+) +(.+)/,

@@ -31,7 +31,10 @@ export async function makePlan(input: UpgradeInput, context: CommandContext): Pr
   const held = new Set(await lines(context, 'apt-mark', ['showhold']))
   const scope = await chooseScope(input, held, context)
   const simulation = scope === 'nothing' ? nothing : await runSimulation(scope, context)
-  const policies = await readPolicies([...simulation.changes.map(({ name }) => name), ...simulation.kept], context)
+  const policies = await readPolicies(
+    [...simulation.changes.map(({ name }) => name), ...simulation.kept],
+    context,
+  )
   const packages = simulation.changes.map((change) => ({
     ...change,
     ...(policies.get(change.name)?.security ? { security: true } : {}),
@@ -78,7 +81,8 @@ async function securityNames(context: CommandContext): Promise<string[]> {
 async function runSimulation(scope: Scope, context: CommandContext): Promise<Simulation> {
   const { program, args } = simulate(scope)
   const simulated = await context.run(program, args, { output: 'capture', okCodes: anyExitCode })
-  const failure = simulated.exitCode === 0 ? undefined : explainFailure({ text: simulated.stderr, errors: [] })
+  const failure =
+    simulated.exitCode === 0 ? undefined : explainFailure({ text: simulated.stderr, errors: [] })
   if (failure !== undefined) throw new PlanFailed(failure, simulated.exitCode)
   const simulation = parseSimulation(simulated.stdout)
   if (simulation.removals.length === 0) return simulation

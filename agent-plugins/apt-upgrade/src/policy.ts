@@ -10,10 +10,7 @@ export interface PackagePolicy {
  * Reads `apt-cache policy` (for the archives that are about security) and `apt-cache policy -- NAME…`. A security fix that a later
  * update superseded counts: whoever upgrades takes both.
  */
-export function parsePolicies(
-  releases: string,
-  policies: string,
-): ReadonlyMap<string, PackagePolicy> {
+export function parsePolicies(releases: string, policies: string): ReadonlyMap<string, PackagePolicy> {
   const security = securitySources(releases)
   const found = new Map<string, PackagePolicy>()
   for (const stanza of policies.split(/^(?=\S+:$)/m)) {

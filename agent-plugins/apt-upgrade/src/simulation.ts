@@ -21,11 +21,21 @@ const headings = {
   deferred: 'The following upgrades have been deferred due to phasing:',
 } as const
 
-/** Reads `apt-get --simulate --verbose-versions` (English): the `Inst` and `Remv` lines, and the two sections of what stays. */
+/**
+ * Reads `apt-get --simulate --verbose-versions` (English): the `Inst` and `Remv` lines, and the two sections of what stays. Throws where
+ * the changes found are fewer than apt's own count: an answer that was not understood must not look like "nothing to do".
+ */
 export function parseSimulation(text: string): Simulation {
   const lines = text.split('\n')
+  const changes = lines.flatMap((line) => readInst(line) ?? [])
+  const [, upgraded, added] = /^(\d+) upgraded, (\d+) newly installed, /m.exec(text) ?? []
+  if (upgraded === undefined || changes.length < Number(upgraded) + Number(added)) {
+    throw new Error(
+      'The answer of apt-get was not understood; compare "apt-get --simulate upgrade" on the host.',
+    )
+  }
   return {
-    changes: lines.flatMap((line) => readInst(line) ?? []),
+    changes,
     removals: lines.flatMap((line) => /^Remv (\S+)/.exec(line)?.[1] ?? []),
     kept: [...section(lines, headings.kept), ...section(lines, headings.deferred)],
     deferred: section(lines, headings.deferred),

@@ -40,7 +40,8 @@ export function parsePolicies(text: string): ReadonlyMap<string, readonly Offere
       policies.set(name, versions)
       continue
     }
-    const [, mark, version, percentage] = /^ (\*\*\*| {3}) (\S+) -?\d+(?: \(phased (\d+)%\))?$/.exec(line) ?? []
+    const [, mark, version, percentage] =
+      /^ (\*\*\*| {3}) (\S+) -?\d+(?: \(phased (\d+)%\))?$/.exec(line) ?? []
     if (version !== undefined) {
       sources = []
       versions.push({

@@ -1,6 +1,6 @@
 import type { CommandContext } from '@fleetupdate/sdk/executor'
-import { aptReason } from './apt-reason.ts'
 import { indexRefreshedAt } from './apt-index.ts'
+import { aptReason } from './apt-reason.ts'
 
 /** Must equal the privilege `refresh-index` of the manifest to the letter. */
 export const refreshArguments = [

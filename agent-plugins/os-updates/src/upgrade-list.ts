@@ -15,7 +15,8 @@ const fates: Readonly<Record<string, Upgradable['fate']>> = {
 
 /**
  * Reads the summary of `apt-get --simulate --verbose-versions upgrade` (English): every upgradable package, once. Lines of other
- * sections (new packages, suggestions, notes) are passed over.
+ * sections (new packages, suggestions, notes) are passed over. Throws where the packages found are fewer than apt's own count at
+ * the end: an answer that was not understood must not look like "nothing pending".
  */
 export function parseUpgradeList(text: string): readonly Upgradable[] {
   const found = new Map<string, Upgradable>()
@@ -29,5 +30,12 @@ export function parseUpgradeList(text: string): readonly Upgradable[] {
     if (fate === undefined || name === undefined || current === undefined || candidate === undefined) continue
     found.set(name, { name, current, candidate, fate })
   }
-  return [...found.values()]
+  const items = [...found.values()]
+  const [, upgraded, kept] = /^(\d+) upgraded, .* and (\d+) not upgraded\.$/m.exec(text) ?? []
+  if (upgraded === undefined || items.length < Number(upgraded) + Number(kept)) {
+    throw new Error(
+      'The answer of apt-get was not understood; compare "apt-get --simulate upgrade" on the host.',
+    )
+  }
+  return items
 }

@@ -1,1 +1,29 @@
-export type PeopleTables = {}
+import type { Role } from '@fleetupdate/sdk'
+
+/** People, their sessions, and the server's own secrets. Times are Unix milliseconds. */
+export interface PeopleTables {
+  users: { id: string; name: string; role: Role; createdAt: number }
+  /** Apart from `users`, so that no listing can select it. */
+  user_secrets: { userId: string; passwordHash: string; changedAt: number }
+  sessions: {
+    id: string
+    userId: string
+    kind: 'login'
+    createdAt: number
+    expiresAt: number
+    endedAt: number | null
+  }
+  /** One row per client address, and one per user and address. `evaluated` counts the tries since `windowAt`. */
+  login_backoff: {
+    key: string
+    failures: number
+    nextAllowedAt: number
+    windowAt: number
+    evaluated: number
+    triedAt: number
+    /** Grows with each write: two writers never overwrite each other. */
+    version: number
+  }
+  /** Encrypted with the master key; the context is `server-secret:<name>`. */
+  server_secrets: { name: string; sealed: Uint8Array }
+}

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
@@ -260,6 +262,30 @@ describe('trouble with the disk', () => {
     for await (const line of createInterface({ input: child.stdout! })) lines.push(line)
     expect(lines.slice(-2)).toEqual(['fatal FLT_STORE_FAILED', 'all FLT_STORE_FAILED'])
     expect(lines.length).toBeGreaterThan(10)
+  })
+
+  test('a full disk refuses the batch that does not fit, and takes others again once there is room', async (context) => {
+    const disk = await mkdtemp(join(tmpdir(), 'fleetupdate-disk-'))
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk])
+    if (mount.status !== 0) return context.skip('a small disk can only be mounted by root')
+    const ballast = join(disk, 'ballast')
+    await writeFile(ballast, Buffer.alloc(1_000_000))
+    const each = await openTestStore({ dir: join(disk, 'data'), migrations: [items] })
+    try {
+      let last = 0
+      const fill = async (): Promise<void> => {
+        while (last < 1000) await each.store.write([insert(++last, Buffer.alloc(50_000))])
+      }
+      await expect(fill()).rejects.toMatchObject({ code: 'FLT_STORE_FULL', status: 507 })
+      await rm(ballast)
+      await each.store.write([insert(5000)])
+      expect(await ids(each)).toEqual([...Array.from({ length: last - 1 }, (_, i) => i + 1), 5000])
+      expect(each.fatal).toEqual([])
+    } finally {
+      await each.dispose()
+      spawnSync('umount', [disk])
+      await rm(disk, { recursive: true })
+    }
   })
 
   test('a damaged file is refused by name and left as it is', async () => {

@@ -1,13 +1,20 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Migration } from '@fleetupdate/sdk'
 import { sql } from 'kysely'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { StoreOptions } from './create-store.ts'
 import { openTestStore, type TestStore } from './testing/test-store.ts'
 
+let dir = ''
 let opened: TestStore | undefined
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fleetupdate-migrate-'))
+})
 afterEach(async () => {
-  await opened?.dispose()
-  opened = undefined
+  await opened?.store.close()
+  await rm(dir, { recursive: true })
 })
 
 function table(name: string): Migration {
@@ -29,31 +36,24 @@ async function tables({ store }: TestStore): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-async function start(migrations: StoreOptions['migrations']): Promise<TestStore> {
-  opened = await openTestStore({ migrations })
-  return opened
-}
-
 /** Opens the same folder with other migrations, as another version of the program would. */
-async function restart(migrations: StoreOptions['migrations']): Promise<TestStore> {
-  if (!opened) throw new Error('start first')
-  await opened.store.close()
-  const { dir } = opened
-  opened = { ...opened, dispose: async () => {} }
+async function start(migrations: StoreOptions['migrations']): Promise<TestStore> {
+  await opened?.store.close()
+  opened = undefined
   opened = await openTestStore({ dir, migrations })
   return opened
 }
 
 test('each migration runs once, and new ones after a restart', async () => {
   await start([table('a')])
-  await restart([table('a')])
-  expect(await tables(await restart([table('a'), table('b')]))).toEqual(['a', 'b', 'migrations'])
+  await start([table('a')])
+  expect(await tables(await start([table('a'), table('b')]))).toEqual(['a', 'b', 'migrations'])
 })
 
 test('rooms grow their own series independently of each other', async () => {
   await start([[table('a')], [table('c')]])
-  await restart([[table('a'), table('b')], [table('c')]])
-  expect(await tables(await restart([[table('z')], [table('a'), table('b')], [table('c')]]))).toEqual([
+  await start([[table('a'), table('b')], [table('c')]])
+  expect(await tables(await start([[table('z')], [table('a'), table('b')], [table('c')]]))).toEqual([
     'a',
     'b',
     'c',
@@ -71,8 +71,8 @@ test('a migration that fails in its middle leaves nothing behind', async () => {
     },
   }
   await start([table('a')])
-  await expect(restart([table('a'), broken])).rejects.toThrow(/table "?a"? already exists/)
-  expect(await tables(await restart([table('a')]))).toEqual(['a', 'migrations'])
+  await expect(start([table('a'), broken])).rejects.toThrow(/table "?a"? already exists/)
+  expect(await tables(await start([table('a')]))).toEqual(['a', 'migrations'])
 })
 
 test('a migration may fill its tables but not read them', async () => {
@@ -91,12 +91,12 @@ test('a migration may fill its tables but not read them', async () => {
       .selectAll()
       .execute(),
   ).toEqual([{ id: 7 }])
-  await expect(restart([table('a'), seed, peek])).rejects.toThrow(/"0003-peek" reads/)
+  await expect(start([table('a'), seed, peek])).rejects.toThrow(/"0003-peek" reads/)
 })
 
 test('a database of a newer program is refused', async () => {
   await start([table('a'), table('b')])
-  await expect(restart([table('a')])).rejects.toMatchObject({
+  await expect(start([table('a')])).rejects.toMatchObject({
     code: 'FLT_STORE_MIGRATION',
     message: expect.stringContaining('newer version, which added "0001-b"'),
   })
@@ -104,12 +104,12 @@ test('a database of a newer program is refused', async () => {
 
 test('a program that lost an old migration is refused', async () => {
   await start([table('a'), table('b')])
-  await expect(restart([table('b')])).rejects.toThrow(/lacks "0001-a"/)
+  await expect(start([table('b')])).rejects.toThrow(/lacks "0001-a"/)
 })
 
 test('a migration put before applied ones is refused', async () => {
   await start([table('a'), table('c')])
-  await expect(restart([table('a'), table('b'), table('c')])).rejects.toThrow(
+  await expect(start([table('a'), table('b'), table('c')])).rejects.toThrow(
     /"0001-c" was applied before "0001-b"/,
   )
 })

@@ -2,7 +2,7 @@ import type { OutputChunk, OutputStore, PluginDatabase, WriteStatement } from '@
 import type { Kysely } from 'kysely'
 import { outputError } from './errors.ts'
 import type { Piece } from './piece.ts'
-import { type Head, limits, placeChunks } from './place-chunks.ts'
+import { type Head, placeChunks } from './place-chunks.ts'
 import type { OutputTables } from './tables.ts'
 
 /** Told after pieces are durable, in order; `end` is the stored end. */
@@ -66,24 +66,27 @@ export function createOutputStore(
     return next
   }
 
+  const storeJobs = async (commandId: string, lane: Lane, jobs: readonly Job[]): Promise<void> => {
+    try {
+      lane.head ??= await readHead(read, commandId)
+      lane.head = await store(
+        commandId,
+        lane.head,
+        jobs.flatMap((job) => job.chunks),
+      )
+      for (const job of jobs) job.resolve()
+    } catch (error) {
+      // Read again next time: the write may stand although its answer was lost.
+      lane.head = undefined
+      // What was put together must not fail together.
+      if (jobs.length > 1) for (const job of jobs) await storeJobs(commandId, lane, [job])
+      else for (const job of jobs) job.reject(error)
+    }
+  }
+
   const drain = async (commandId: string, lane: Lane): Promise<void> => {
     lane.busy = true
-    while (lane.waiting.length > 0) {
-      const jobs = lane.waiting.splice(0)
-      try {
-        lane.head ??= await readHead(read, commandId)
-        lane.head = await store(
-          commandId,
-          lane.head,
-          jobs.flatMap((job) => job.chunks),
-        )
-        for (const job of jobs) job.resolve()
-      } catch (error) {
-        // Read again next time: the write may stand although its answer was lost.
-        lane.head = undefined
-        for (const job of jobs) job.reject(error)
-      }
-    }
+    while (lane.waiting.length > 0) await storeJobs(commandId, lane, lane.waiting.splice(0))
     lane.busy = false
   }
 
@@ -92,9 +95,7 @@ export function createOutputStore(
       const done: Promise<void>[] = []
       for (const [commandId, own] of byCommand(chunks)) {
         const lane = laneOf(commandId)
-        done.push(
-          new Promise((resolve, reject) => lane.waiting.push({ chunks: own, resolve, reject })),
-        )
+        done.push(new Promise((resolve, reject) => lane.waiting.push({ chunks: own, resolve, reject })))
         if (!lane.busy) void drain(commandId, lane)
       }
       const failed = (await Promise.allSettled(done)).find((outcome) => outcome.status === 'rejected')
@@ -119,7 +120,10 @@ async function readHead(read: Kysely<OutputTables>, commandId: string): Promise<
   return { start: row?.start_offset ?? 0, end: row?.end_offset ?? 0, bytes: row?.bytes ?? 0 }
 }
 
-function misfit(id: string, { kind, offset, end }: { kind: 'gap' | 'mismatch'; offset: number; end: number }): Error {
+function misfit(
+  id: string,
+  { kind, offset, end }: { kind: 'gap' | 'mismatch'; offset: number; end: number },
+): Error {
   return outputError(kind === 'gap' ? 'FLT_OUTPUT_GAP' : 'FLT_OUTPUT_MISMATCH', { id, offset, end })
 }
 

@@ -13,7 +13,7 @@ export interface Placed {
   readonly pieces: readonly Piece[]
 }
 
-/** A piece that can't be stored: it starts after the end of what is there, or inside a character of it. */
+/** A piece that can't be stored: it starts after the end of what is there, inside a character of it, or has another length. */
 export type Misfit = { readonly kind: 'gap' | 'mismatch'; readonly offset: number; readonly end: number }
 
 export const limits = {
@@ -21,6 +21,8 @@ export const limits = {
   outputBytes: 10 * 1024 * 1024,
   /** A stored piece. */
   pieceBytes: 64 * 1024,
+  /** The text of a marker, which stands for a dropped range. */
+  markerBytes: 256,
   /** A ring is cut when it is so much too long, not for every piece. */
   ringSlackBytes: 1024 * 1024,
 } as const
@@ -40,16 +42,25 @@ export function placeChunks(
   for (const chunk of chunks) {
     if (chunk.end <= end) continue
     if (chunk.offset > end) return { kind: 'gap', offset: chunk.offset, end }
-    const piece = chunk.offset === end ? chunk : overlapping(chunk, end)
-    if (piece.offset !== end) return { kind: 'mismatch', offset: end, end }
+    const { offset, text } = chunk
+    const piece = offset === end ? { offset, end: chunk.end, text } : overlapping(chunk, end)
+    if (piece.offset !== end || !hasLength(piece, options.endless))
+      return { kind: 'mismatch', offset: end, end }
     fresh.push(piece)
     end = piece.end
   }
   return options.endless ? inRing(head, join(fresh), end) : upToLimit(head, join(fresh), end)
 }
 
-function overlapping(chunk: Piece, end: number): Piece {
-  return isWhole(chunk) ? pieceFrom(chunk, end) : { ...chunk, offset: end }
+function overlapping(chunk: Piece, offset: number): Piece {
+  return isWhole(chunk) ? pieceFrom(chunk, offset) : { offset, end: chunk.end, text: chunk.text }
+}
+
+/** Else an agent could store much text in a short range, around every limit. */
+function hasLength(piece: Piece, endless: boolean): boolean {
+  const size = Buffer.byteLength(piece.text)
+  const range = piece.end - piece.offset
+  return size === range || (size <= limits.markerBytes && (size <= range || !endless))
 }
 
 function inRing(head: Head, pieces: readonly Piece[], end: number): Placed {

@@ -1,0 +1,144 @@
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AgentFrame, type AgentFrameOf } from '@fleetupdate/sdk/protocol'
+import { type AttemptFolder, attemptFolder, discardOutput, prepareAttempt, readRequest, readStarted } from './attempts.ts'
+import { createCheck } from './check.ts'
+import { createDurably, makeFolder, readJson, readText, writeDurably } from './durable-file.ts'
+import type { AttemptRequest } from './schemas.ts'
+
+export interface JournalEntry {
+  readonly commandId: string
+  readonly epoch: number
+  readonly folder: AttemptFolder
+  /** ISO, when the start became durable. */
+  readonly startedAt: string
+  /** Undefined where the disk damaged it. */
+  readonly request: AttemptRequest | undefined
+}
+
+/** What this agent ever started, on disk: an attempt starts at most once, whatever is replayed or restarted. */
+export interface Journal {
+  /** Attempts whose result the server does not have durably yet, oldest first. */
+  open(): Promise<readonly JournalEntry[]>
+  /** 0 where no attempt of the command is known. */
+  highestEpoch(commandId: string): number
+  has(commandId: string, epoch: number): boolean
+  /** The result frame of an attempt that ended, as it was sent. */
+  finalFrame(commandId: string, epoch: number): Promise<AgentFrameOf<'result'> | undefined>
+  /** Puts the start on stable storage; undefined where this attempt was started before. */
+  start(request: AttemptRequest): Promise<JournalEntry | undefined>
+  writeFinalFrame(frame: AgentFrameOf<'result'>): Promise<void>
+  /** The server has the result: the output goes, the verdict stays. */
+  acknowledge(commandId: string, epoch: number): Promise<void>
+  rememberCancel(commandId: string, epoch: number): Promise<void>
+  isCancelled(commandId: string, epoch: number): boolean
+  /** Forgets what nobody can ask for any more. */
+  sweep(nowMs: number): Promise<void>
+}
+
+const dayMs = 86_400_000
+const keptMs = 30 * dayMs
+/** A cancel of something never accepted tells no expiry; offers live a day by default, a week at most is assumed. */
+const tombstoneMs = 37 * dayMs
+const mostTombstones = 10_000
+const namePattern = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,6})$/
+const resultCheck = createCheck(AgentFrame.result)
+
+/** Opens the journal of a state folder. */
+export async function openJournal(stateDir: string): Promise<Journal> {
+  const attempts = join(stateDir, 'attempts')
+  const cancelled = join(stateDir, 'cancelled')
+  await Promise.all([makeFolder(attempts), makeFolder(cancelled)])
+  /** Command → its epochs; the folders' names suffice. */
+  const known = new Map<string, Set<number>>()
+  const tombstones = new Map<string, number>()
+  for (const { commandId, epoch } of await names(attempts)) add(known, commandId, epoch)
+  for (const { commandId, epoch } of await names(cancelled)) mark(tombstones, commandId, epoch)
+  const folderOf = (commandId: string, epoch: number): AttemptFolder =>
+    attemptFolder(join(attempts, `${commandId}.${epoch}`))
+
+  return {
+    async open() {
+      const entries: JournalEntry[] = []
+      for (const { commandId, epoch } of await names(attempts)) {
+        const folder = folderOf(commandId, epoch)
+        if ((await readText(folder.file('acknowledged'))) !== undefined) continue
+        const startedAt = await readStarted(folder)
+        if (startedAt === undefined) {
+          // The start never became durable and was never accepted: nothing ran, and the offer may come again.
+          await rm(folder.dir, { recursive: true, force: true })
+          known.get(commandId)?.delete(epoch)
+          continue
+        }
+        entries.push({ commandId, epoch, folder, startedAt: validTime(startedAt), request: await readRequest(folder) })
+      }
+      return entries.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
+    },
+    highestEpoch: (commandId) => Math.max(0, ...(known.get(commandId) ?? [])),
+    has: (commandId, epoch) => known.get(commandId)?.has(epoch) === true,
+    finalFrame: (commandId, epoch) => readJson(folderOf(commandId, epoch).file('final.json'), resultCheck),
+    async start(request) {
+      const folder = await prepareAttempt(attempts, request)
+      add(known, request.commandId, request.epoch)
+      if (!folder) return undefined
+      const { commandId, epoch, startedAt } = request
+      return { commandId, epoch, folder, startedAt, request }
+    },
+    writeFinalFrame: (frame) =>
+      writeDurably(folderOf(frame.commandId, frame.epoch).file('final.json'), JSON.stringify(frame)),
+    async acknowledge(commandId, epoch) {
+      const folder = folderOf(commandId, epoch)
+      await writeFile(folder.file('acknowledged'), new Date().toISOString(), { mode: 0o600 })
+      await discardOutput(folder)
+    },
+    async rememberCancel(commandId, epoch) {
+      if ((tombstones.get(commandId) ?? 0) >= epoch || tombstones.size >= mostTombstones) return
+      mark(tombstones, commandId, epoch)
+      await createDurably(join(cancelled, `${commandId}.${epoch}`), '')
+    },
+    isCancelled: (commandId, epoch) => (tombstones.get(commandId) ?? 0) >= epoch,
+    async sweep(nowMs) {
+      for (const { commandId, epoch } of await names(attempts)) {
+        const folder = folderOf(commandId, epoch)
+        const request = await readRequest(folder)
+        const expiresMs = request ? Date.parse(request.expiresAt) : (await stat(folder.dir)).mtimeMs + dayMs
+        if (nowMs < expiresMs + keptMs) continue
+        if ((await readText(folder.file('acknowledged'))) === undefined && !(await hasFinal(folder))) continue
+        await rm(folder.dir, { recursive: true, force: true })
+        known.get(commandId)?.delete(epoch)
+        if (known.get(commandId)?.size === 0) known.delete(commandId)
+      }
+      for (const { name, commandId } of await names(cancelled)) {
+        const path = join(cancelled, name)
+        if (nowMs < (await stat(path)).mtimeMs + tombstoneMs) continue
+        await rm(path, { force: true })
+        tombstones.delete(commandId)
+      }
+    },
+  }
+}
+
+async function names(folder: string): Promise<{ name: string; commandId: string; epoch: number }[]> {
+  return (await readdir(folder)).flatMap((name) => {
+    const [, commandId, epoch] = namePattern.exec(name) ?? []
+    return commandId === undefined ? [] : [{ name, commandId, epoch: Number(epoch) }]
+  })
+}
+
+async function hasFinal(folder: AttemptFolder): Promise<boolean> {
+  return (await readText(folder.file('final.json'))) !== undefined
+}
+
+function add(known: Map<string, Set<number>>, commandId: string, epoch: number): void {
+  const epochs = known.get(commandId)
+  if (epochs) epochs.add(epoch)
+  else known.set(commandId, new Set([epoch]))
+}
+
+function mark(tombstones: Map<string, number>, commandId: string, epoch: number): void {
+  tombstones.set(commandId, Math.max(epoch, tombstones.get(commandId) ?? 0))
+}
+
+function validTime(text: string): string {
+  return Number.isNaN(Date.parse(text)) ? new Date(0).toISOString() : text
+}

@@ -1,0 +1,194 @@
+import type { Log } from '@fleetupdate/sdk'
+import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
+import type { EventBus } from '../events/bus.ts'
+import type { Store, WriteStatement } from '../store/store.ts'
+import type { FleetIndex } from './fleet-index.ts'
+import { type AgentSession, closeCodes } from './session.ts'
+
+/** Who is connected. One live session per agent: the newer replaces the older. */
+export interface Presence {
+  sessionOf(agentId: string): AgentSession | undefined
+  isLive(session: AgentSession): boolean
+  /** Makes a session the live one, durably; false where a still newer one came first, or the agent is gone. */
+  begin(session: AgentSession, hello: AgentFrameOf<'hello'>): Promise<boolean>
+  heard(session: AgentSession): void
+  end(session: AgentSession): void
+  /** Ends the session of an agent that was removed or reset. */
+  expel(agentId: string): void
+  /** Ms since the agent was heard, at most since this server started; agents that are not listed are silent for ever. */
+  silentMs(agentId: string): number
+  /** Writes what is only in memory, and closes every session. */
+  dispose(): Promise<void>
+}
+
+export interface PresenceOptions {
+  readonly store: Store
+  readonly index: FleetIndex
+  readonly bus: EventBus
+  readonly log: Log
+  readonly instanceId: string
+  readonly now: () => number
+}
+
+const sweepMs = 5_000
+const flushMs = 60_000
+const flushedAtOnce = 500
+
+export function createPresence({ store, index, bus, log, instanceId, now }: PresenceOptions): Presence {
+  const live = new Map<string, AgentSession>()
+  const unflushed = new Set<string>()
+  const startedMs = now()
+  const report = (what: string) => (error: unknown) => log.error(`${what} failed`, { error: String(error) })
+
+  const storeOffline = async ({ agentId, epoch }: AgentSession, lastSeenAt: number): Promise<void> => {
+    const update = store.read
+      .updateTable('agents')
+      .set({ online: 0, onlineChangedAt: now(), lastSeenAt })
+      .where('id', '=', agentId)
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom('agent_sessions')
+            .select('agentId')
+            .where('agentId', '=', agentId)
+            .where('sessionEpoch', '=', epoch),
+        ),
+      )
+    await store.write([update.compile()])
+    bus.emit('agent.disconnected', { agentId })
+  }
+
+  const end = (session: AgentSession): Promise<void> => {
+    if (live.get(session.agentId) !== session) return Promise.resolve()
+    live.delete(session.agentId)
+    unflushed.delete(session.agentId)
+    index.setOnline(session.agentId, 'offline')
+    return storeOffline(session, session.lastHeardMs).catch(report('Storing that an agent is offline'))
+  }
+
+  const flush = async (): Promise<void> => {
+    const ids = [...unflushed]
+    unflushed.clear()
+    for (let i = 0; i < ids.length; i += flushedAtOnce) {
+      const statements = ids.slice(i, i + flushedAtOnce).flatMap((id): WriteStatement[] => {
+        const lastSeenAt = index.get(id)?.lastSeenMs
+        if (lastSeenAt === undefined) return []
+        return [store.read.updateTable('agents').set({ lastSeenAt }).where('id', '=', id).compile()]
+      })
+      if (statements.length > 0) await store.write(statements)
+    }
+  }
+
+  const sweep = setInterval(() => {
+    const silentSince = now() - limits.silenceMs
+    for (const session of live.values())
+      if (session.lastHeardMs < silentSince) session.close(closeCodes.silent, 'Silent for too long.')
+  }, sweepMs)
+  const flusher = setInterval(() => void flush().catch(report('Storing when agents were seen')), flushMs)
+  sweep.unref()
+  flusher.unref()
+
+  return {
+    sessionOf: (agentId) => live.get(agentId),
+    isLive: (session) => live.get(session.agentId) === session,
+    async begin(session, hello) {
+      const { agentId } = session
+      const [next] = await store.write(beginStatements(store, agentId, hello, instanceId, now()))
+      session.epoch = Number(next?.rows[0]?.sessionEpoch ?? 0)
+      const entry = index.get(agentId)
+      if (!entry || entry.revoked || entry.generation !== session.generation) {
+        session.close(closeCodes.revoked, 'This identity was ended.')
+        return false
+      }
+      const former = live.get(agentId)
+      if (former && former.epoch > session.epoch) {
+        session.close(closeCodes.replaced, 'A newer session took over.')
+        return false
+      }
+      live.set(agentId, session)
+      former?.close(closeCodes.replaced, 'A newer session took over.')
+      entry.lastSeenMs = session.lastHeardMs
+      index.setOnline(agentId, 'online')
+      bus.emit('agent.connected', { agentId })
+      bus.emit('agent.updated', { agentId })
+      return true
+    },
+    heard(session) {
+      session.lastHeardMs = now()
+      const entry = index.get(session.agentId)
+      if (!entry || live.get(session.agentId) !== session) return
+      entry.lastSeenMs = session.lastHeardMs
+      unflushed.add(session.agentId)
+    },
+    end: (session) => void end(session),
+    expel(agentId) {
+      const session = live.get(agentId)
+      session?.close(closeCodes.revoked, 'The agent was removed or reset.')
+      if (session) void end(session)
+    },
+    silentMs(agentId) {
+      const entry = index.get(agentId)
+      if (!entry) return Number.POSITIVE_INFINITY
+      return now() - Math.max(entry.lastSeenMs ?? 0, startedMs)
+    },
+    async dispose() {
+      clearInterval(sweep)
+      clearInterval(flusher)
+      const sessions = [...live.values()]
+      await flush().catch(report('Storing when agents were seen'))
+      const ends = sessions.map((session) => end(session))
+      for (const session of sessions) session.close(closeCodes.stopping, 'The server stops.')
+      await Promise.all(ends)
+    },
+  }
+}
+
+/** The first statement returns the new session's epoch. */
+function beginStatements(
+  store: Store,
+  agentId: string,
+  hello: AgentFrameOf<'hello'>,
+  instanceId: string,
+  nowMs: number,
+): readonly WriteStatement[] {
+  const session = store.read
+    .insertInto('agent_sessions')
+    .values({ agentId, sessionEpoch: 1, instanceId })
+    .onConflict((conflict) =>
+      conflict
+        .column('agentId')
+        .doUpdateSet((eb) => ({ sessionEpoch: eb('agent_sessions.sessionEpoch', '+', 1), instanceId })),
+    )
+    .returning('sessionEpoch')
+  const executors = hello.executors.map(({ id, version, contractHash, health, reason }) => ({
+    id,
+    version,
+    contractHash,
+    health,
+    reason,
+  }))
+  const apps = JSON.stringify(hello.apps ?? [])
+  const agent = store.read
+    .updateTable('agents')
+    .set({
+      online: 1,
+      onlineChangedAt: nowMs,
+      lastSeenAt: nowMs,
+      agentVersion: hello.agentVersion,
+      bootId: hello.bootId,
+      executors: JSON.stringify(executors),
+      apps: apps.length <= maxAppsLength ? apps : '[]',
+    })
+    .where('id', '=', agentId)
+  return [session.compile(), agent.compile()]
+}
+
+const maxAppsLength = 64 * 1024
+
+/** Nobody is connected to a server that has just started. */
+export async function storeAllOffline(store: Store, nowMs: number): Promise<void> {
+  const update = store.read
+    .updateTable('agents')
+    .set({ online: 0, onlineChangedAt: nowMs })
+    .where('online', '=', 1)
+  await store.write([update.compile()])
+}

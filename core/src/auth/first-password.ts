@@ -1,0 +1,70 @@
+import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import type { ServerConfig } from '../config.ts'
+import type { Store } from '../store/store.ts'
+import type { Passwords } from './passwords.ts'
+import type { ServerSecrets } from './server-secrets.ts'
+import type { Users } from './users.ts'
+
+export interface FirstPassword {
+  readonly user: string
+  /** To be printed once: only its hash is kept. */
+  readonly password: string
+}
+
+export interface ApplyPasswordOptions {
+  readonly config: Pick<ServerConfig, 'uiUser' | 'uiPassword' | 'uiPasswordHash'>
+  readonly store: Store
+  readonly users: Users
+  readonly passwords: Passwords
+  readonly secrets: ServerSecrets
+}
+
+const fingerprintName = 'ui-password-fingerprint'
+
+/**
+ * Brings the settings UI_USER and UI_PASSWORD(_HASH) into the store, as an admin. They apply only when they changed since they were last
+ * applied, so that a password changed in the dashboard stays. Without them and without any user, a password is made and returned.
+ */
+export async function applyUiPassword(options: ApplyPasswordOptions): Promise<FirstPassword | undefined> {
+  const { config, store, users, passwords, secrets } = options
+  const { uiUser, uiPassword, uiPasswordHash } = config
+  const given = uiPasswordHash ?? uiPassword
+  if (given === undefined) {
+    if (!(await users.isEmpty())) return undefined
+    const password = readablePassword()
+    await store.write(users.create({ name: uiUser, role: 'admin' }, await passwords.hash(password)))
+    return { user: uiUser, password }
+  }
+  const fingerprint = fingerprintOf(uiUser, uiPasswordHash === undefined ? 'plain' : 'hash', given)
+  const applied = await secrets.get(fingerprintName)
+  if (applied?.length === fingerprint.length && timingSafeEqual(applied, fingerprint)) return undefined
+  const hash = uiPasswordHash ?? (await passwords.hash(given))
+  const user = await users.find(uiUser)
+  const changes = user
+    ? [
+        users.setPassword(user.id, hash),
+        users.setRole(user.id, 'admin'),
+        // Who knew the old password is out.
+        store.read
+          .updateTable('sessions')
+          .set({ endedAt: Date.now() })
+          .where('userId', '=', user.id)
+          .where('endedAt', 'is', null)
+          .compile(),
+      ]
+    : users.create({ name: uiUser, role: 'admin' }, hash)
+  await store.write([...changes, secrets.put(fingerprintName, fingerprint)])
+  return undefined
+}
+
+/** Kept encrypted with the master key: from the database alone nobody can try passwords against it. */
+function fingerprintOf(user: string, kind: 'plain' | 'hash', value: string): Buffer {
+  return createHash('sha256').update(`${kind}\0${user}\0${value}`).digest()
+}
+
+/** Four groups of five out of 31 signs that are not mistaken for each other: 99 bits. */
+function readablePassword(): string {
+  const signs = 'abcdefghjkmnpqrstuvwxyz23456789'
+  const group = (): string => Array.from({ length: 5 }, () => signs[randomInt(signs.length)]).join('')
+  return [group(), group(), group(), group()].join('-')
+}

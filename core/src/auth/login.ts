@@ -1,0 +1,59 @@
+import { fleetError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import type { LoginBackoff } from './login-backoff.ts'
+import type { Passwords } from './passwords.ts'
+import type { IssuedToken, Sessions } from './sessions.ts'
+import type { User, Users } from './users.ts'
+
+export interface LoginAttempt {
+  readonly username: string
+  readonly password: string
+  /** The client's network address. */
+  readonly address: string
+}
+
+/** What a password can do. Both count as a guess when it is wrong. */
+export interface Login {
+  /** Throws FLT_AUTH_INVALID, in the same time whether the user exists or not, or FLT_AUTH_SLOW_DOWN. */
+  logIn(attempt: LoginAttempt): Promise<IssuedToken & { readonly user: User }>
+  /** Proves the current password, keeps the next, and ends all other sessions of the user. */
+  changePassword(attempt: LoginAttempt, next: string, sessionId: string): Promise<void>
+}
+
+export interface LoginOptions {
+  readonly store: Store
+  readonly users: Users
+  readonly passwords: Passwords
+  readonly backoff: LoginBackoff
+  readonly sessions: Sessions
+}
+
+/** One per server. */
+export function createLogin({ store, users, passwords, backoff, sessions }: LoginOptions): Login {
+  return {
+    async logIn(attempt) {
+      const user = await prove(attempt)
+      return { ...(await sessions.issue(user)), user }
+    },
+    async changePassword(attempt, next, sessionId) {
+      const user = await prove(attempt)
+      await store.write([users.setPassword(user.id, await passwords.hash(next))])
+      await sessions.endOthers(user.id, sessionId)
+    },
+  }
+
+  async function prove({ username, password, address }: LoginAttempt): Promise<User> {
+    const counted = await backoff.begin(username, address)
+    const user = await users.find(username)
+    const hash = user && (await users.passwordHash(user.id))
+    const verdict =
+      hash === undefined
+        ? await passwords.verifyNothing(password, await users.someHash())
+        : await passwords.verify(password, hash)
+    if (!user || !verdict.isRight) throw fleetError('FLT_AUTH_INVALID')
+    await counted.succeeded()
+    if (verdict.betterHash !== undefined)
+      await store.write([users.setPassword(user.id, verdict.betterHash)])
+    return user
+  }
+}

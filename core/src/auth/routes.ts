@@ -1,0 +1,98 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import { fleetError } from '../errors.ts'
+import type { Route, RouteCall } from '../http/routes.ts'
+import type { Login } from './login.ts'
+import type { Origins } from './same-origin.ts'
+import type { SessionCookie } from './session-cookie.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface PeopleRouteOptions {
+  readonly login: Login
+  readonly sessions: Sessions
+  readonly cookie: SessionCookie
+  readonly origins: Origins
+}
+
+const closed = { additionalProperties: false }
+const Time = Type.String({ format: 'date-time' })
+const UserView = Type.Object({
+  name: Type.String(),
+  role: Type.Enum(['viewer', 'operator', 'admin']),
+})
+const Credentials = Type.Object(
+  {
+    username: Type.String({ minLength: 1, maxLength: 128 }),
+    password: Type.String({ minLength: 1, maxLength: 1024 }),
+  },
+  closed,
+)
+const PasswordChange = Type.Object(
+  {
+    current: Type.String({ minLength: 1, maxLength: 1024 }),
+    next: Type.String({ minLength: 10, maxLength: 1024, description: 'The new password; at least 10 characters.' }),
+  },
+  closed,
+)
+const Done = Type.Object({ ok: Type.Literal(true) })
+
+/** Login, logout, who I am, and the own password. */
+export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOptions): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/auth/login',
+      rule: 'public',
+      summary: 'Log in: a bearer token for programs, and the same as a cookie for browsers',
+      body: Credentials,
+      answer: Type.Object({ token: Type.String(), expiresAt: Time, user: UserView }),
+      bodyLimit: 8192,
+      async handle(call) {
+        // Else another site could sign a visitor in as somebody else.
+        if (!origins.isSameOrigin(call.request)) throw fleetError('FLT_HTTP_CROSS_SITE')
+        const { username, password } = bodyOf(Credentials, call)
+        const { token, expiresAt, user } = await login.logIn({ username, password, address: call.request.ip })
+        cookie.set(call.request, call.reply, token, expiresAt)
+        return { token, expiresAt: iso(expiresAt), user: { name: user.name, role: user.role } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/auth/logout',
+      rule: { role: 'viewer' },
+      summary: 'End this session; its token is refused from now on',
+      answer: Done,
+      async handle({ subject, request, reply }) {
+        await sessions.end(subject.sessionId)
+        cookie.clear(request, reply)
+        return { ok: true }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/auth/me',
+      rule: { role: 'viewer' },
+      summary: 'Who I am',
+      answer: Type.Object({ user: UserView, expiresAt: Time }),
+      async handle({ subject }) {
+        const expiresAt = await sessions.expiresAt(subject.sessionId)
+        return { user: { name: subject.name, role: subject.role }, expiresAt: iso(expiresAt ?? 0) }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/auth/password',
+      rule: { role: 'viewer' },
+      summary: 'Change the own password; all other sessions end',
+      body: PasswordChange,
+      answer: Done,
+      bodyLimit: 8192,
+      async handle(call) {
+        const { current, next } = bodyOf(PasswordChange, call)
+        const { name, sessionId } = call.subject
+        const attempt = { username: name, password: current, address: call.request.ip }
+        await login.changePassword(attempt, next, sessionId)
+        return { ok: true }
+      },
+    },
+  ]
+}

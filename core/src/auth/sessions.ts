@@ -1,0 +1,134 @@
+import { hkdfSync } from 'node:crypto'
+import { jwtVerify, SignJWT } from 'jose'
+import { v7 as uuid } from 'uuid'
+import type { SignedIn } from '../http/routes.ts'
+import type { Store } from '../store/store.ts'
+
+export interface IssuedToken {
+  readonly token: string
+  readonly sessionId: string
+  /** Unix milliseconds. */
+  readonly expiresAt: number
+}
+
+/** Sessions of people: a signed token that counts only as long as its row in the store does. */
+export interface Sessions {
+  /** Opens a session of 12 hours. */
+  issue(user: { readonly id: string; readonly role: string }): Promise<IssuedToken>
+  /** The person behind a token, with the role of this moment; undefined where it is forged, expired or ended. */
+  verify(token: string): Promise<SignedIn | undefined>
+  expiresAt(sessionId: string): Promise<number | undefined>
+  /** Ends one session for real: its token is refused from now on. */
+  end(sessionId: string): Promise<void>
+  /** Ends all sessions of a user but this one; answers how many. */
+  endOthers(userId: string, exceptSessionId: string): Promise<number>
+  /** Called with the id of each session after it was ended, so that live connections of it can be closed. */
+  onEnded(handler: (sessionId: string) => void): () => void
+  /** Removes rows that expired more than a day ago. */
+  sweep(): Promise<void>
+}
+
+export interface SessionsOptions {
+  readonly store: Store
+  /** Any length; the signing key is derived from it. */
+  readonly secret: Uint8Array
+  /** Unix milliseconds. */
+  now?(): number
+}
+
+const lifeMs = 12 * 60 * 60_000
+const keepMs = 24 * 60 * 60_000
+const issuer = 'fleetupdate'
+
+/** One per server. Tokens are HS256 JWTs with `sub`, `sid`, `role` and `exp`. */
+export function createSessions({ store, secret, now = Date.now }: SessionsOptions): Sessions {
+  const key = new Uint8Array(hkdfSync('sha256', secret, '', 'fleetupdate/v1/people-sessions', 32))
+  const endedHandlers = new Set<(sessionId: string) => void>()
+  return {
+    async issue({ id: userId, role }) {
+      const createdAt = now()
+      const expiresAt = Math.floor((createdAt + lifeMs) / 1000) * 1000
+      const sessionId = uuid()
+      const row = { id: sessionId, userId, kind: 'login' as const, createdAt, expiresAt, endedAt: null }
+      await store.write([store.read.insertInto('sessions').values(row).compile()])
+      const token = await new SignJWT({ sid: sessionId, role })
+        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+        .setIssuer(issuer)
+        .setSubject(userId)
+        .setIssuedAt(Math.floor(createdAt / 1000))
+        .setExpirationTime(expiresAt / 1000)
+        .sign(key)
+      return { token, sessionId, expiresAt }
+    },
+    async verify(token) {
+      const claims = await claimsOf(token)
+      if (!claims) return undefined
+      // One short read: an ended session or a changed role counts at once, on every replica.
+      const row = await store.read
+        .selectFrom('sessions')
+        .innerJoin('users', 'users.id', 'sessions.userId')
+        .select(['sessions.id as sessionId', 'users.id as userId', 'users.name', 'users.role'])
+        .where('sessions.id', '=', claims.sessionId)
+        .where('sessions.userId', '=', claims.userId)
+        .where('sessions.endedAt', 'is', null)
+        .where('sessions.expiresAt', '>', now())
+        .executeTakeFirst()
+      return row
+    },
+    async expiresAt(sessionId) {
+      const row = await store.read
+        .selectFrom('sessions')
+        .select('expiresAt')
+        .where('id', '=', sessionId)
+        .executeTakeFirst()
+      return row?.expiresAt
+    },
+    async end(sessionId) {
+      const ending = store.read.updateTable('sessions').set({ endedAt: now() }).where('id', '=', sessionId)
+      await store.write([ending.where('endedAt', 'is', null).compile()])
+      tell(sessionId)
+    },
+    async endOthers(userId, exceptSessionId) {
+      const [ended] = await store.write([
+        store.read
+          .updateTable('sessions')
+          .set({ endedAt: now() })
+          .where('userId', '=', userId)
+          .where('id', '!=', exceptSessionId)
+          .where('endedAt', 'is', null)
+          .returning('id')
+          .compile(),
+      ])
+      const ids = ended?.rows.map(({ id }) => String(id)) ?? []
+      ids.forEach(tell)
+      return ids.length
+    },
+    onEnded(handler) {
+      endedHandlers.add(handler)
+      return () => endedHandlers.delete(handler)
+    },
+    async sweep() {
+      const old = store.read.deleteFrom('sessions').where('expiresAt', '<', now() - keepMs)
+      await store.write([old.compile()])
+    },
+  }
+
+  async function claimsOf(token: string): Promise<{ sessionId: string; userId: string } | undefined> {
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ['HS256'],
+        issuer,
+        currentDate: new Date(now()),
+        requiredClaims: ['sub', 'sid', 'exp'],
+      })
+      const { sid: sessionId, sub: userId } = payload
+      return typeof sessionId === 'string' && userId !== undefined ? { sessionId, userId } : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  function tell(sessionId: string): void {
+    for (const handler of endedHandlers) handler(sessionId)
+  }
+}

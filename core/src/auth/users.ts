@@ -1,0 +1,58 @@
+import type { Role } from '@fleetupdate/sdk'
+import { v7 as uuid } from 'uuid'
+import type { Store, WriteStatement } from '../store/store.ts'
+
+export interface User {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+}
+
+/** People as rows. What changes them is a list of statements, for one batch with its cause. */
+export interface Users {
+  find(name: string): Promise<User | undefined>
+  isEmpty(): Promise<boolean>
+  /** Never part of a listing: asked for by the login alone. */
+  passwordHash(userId: string): Promise<string | undefined>
+  /** Any stored hash, to take its time for a user that does not exist. */
+  someHash(): Promise<string | undefined>
+  create(user: Omit<User, 'id'>, passwordHash: string): readonly WriteStatement[]
+  setPassword(userId: string, passwordHash: string): WriteStatement
+  setRole(userId: string, role: Role): WriteStatement
+}
+
+/** Over the tables `users` and `user_secrets`. */
+export function createUsers({ read }: Store, now: () => number = Date.now): Users {
+  return {
+    find: (name) =>
+      read.selectFrom('users').select(['id', 'name', 'role']).where('name', '=', name).executeTakeFirst(),
+    async isEmpty() {
+      return (await read.selectFrom('users').select('id').limit(1).executeTakeFirst()) === undefined
+    },
+    async passwordHash(userId) {
+      const query = read.selectFrom('user_secrets').select('passwordHash').where('userId', '=', userId)
+      return (await query.executeTakeFirst())?.passwordHash
+    },
+    async someHash() {
+      const query = read.selectFrom('user_secrets').select('passwordHash').orderBy('userId').limit(1)
+      return (await query.executeTakeFirst())?.passwordHash
+    },
+    create({ name, role }, passwordHash) {
+      const id = uuid()
+      const createdAt = now()
+      return [
+        read.insertInto('users').values({ id, name, role, createdAt }).compile(),
+        read.insertInto('user_secrets').values({ userId: id, passwordHash, changedAt: createdAt }).compile(),
+      ]
+    },
+    setPassword(userId, passwordHash) {
+      const { sql, parameters } = read
+        .updateTable('user_secrets')
+        .set({ passwordHash, changedAt: now() })
+        .where('userId', '=', userId)
+        .compile()
+      return { sql, parameters, expectedRows: 1 }
+    },
+    setRole: (userId, role) => read.updateTable('users').set({ role }).where('id', '=', userId).compile(),
+  }
+}

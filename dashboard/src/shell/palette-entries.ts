@@ -1,0 +1,114 @@
+import { computed, type Ref, shallowRef, watch } from 'vue'
+import { useRouter } from 'vue-router'
+import { request } from '../api/request.ts'
+import type { AgentRow, Page } from '../api/views.ts'
+import { openRun } from '../commands/run-dialog.ts'
+import { titleOf } from '../kit/schema.ts'
+import { usePanelPages } from '../panels/panel-pages.ts'
+import { usePlugins } from '../stores/plugins.ts'
+import { themes, usePreferences } from '../stores/preferences.ts'
+import { useSession } from '../stores/session.ts'
+import { t } from '../text.ts'
+
+export interface PaletteEntry {
+  readonly key: string
+  readonly icon: string
+  readonly label: string
+  readonly group: string
+  run(): unknown
+}
+
+const agentsShown = 8
+const typingMs = 120
+
+/** What the palette offers for what was typed: pages, agents by id, commands and settings. */
+export function usePaletteEntries(
+  wanted: Readonly<Ref<string>>,
+  open: () => boolean,
+): Readonly<Ref<readonly PaletteEntry[]>> {
+  const router = useRouter()
+  const plugins = usePlugins()
+  const session = useSession()
+  const preferences = usePreferences()
+  const panelPages = usePanelPages()
+  const agents = useAgentSearch(wanted, open)
+
+  const pages = computed<readonly PaletteEntry[]>(() =>
+    [
+      ['/', 'server', t('nav.fleet')] as const,
+      ['/commands', 'terminal', t('nav.commands')] as const,
+      ...panelPages.value.map(({ id, icon, title }) => [`/panels/${id}`, icon, title] as const),
+      ['/plugins', 'puzzle', t('nav.plugins')] as const,
+      ['/settings', 'settings', t('nav.settings')] as const,
+    ].map(([path, icon, label]) => ({
+      key: `page:${path}`,
+      icon,
+      label,
+      group: t('palette.page'),
+      run: () => router.push(path),
+    })),
+  )
+  const themeEntries = computed<readonly PaletteEntry[]>(() =>
+    themes.map((theme) => ({
+      key: `theme:${theme}`,
+      icon: { system: 'monitor', light: 'sun', dark: 'moon' }[theme],
+      label: t(`theme.${theme}`),
+      group: t('settings.theme'),
+      run: () => {
+        preferences.theme = theme
+      },
+    })),
+  )
+  const commandEntries = computed<readonly PaletteEntry[]>(() =>
+    plugins.commands
+      .filter(({ role }) => session.may(role))
+      .map((command) => ({
+        key: `run:${command.name}`,
+        icon: 'play',
+        label: `${command.plugin.title}: ${command.title ?? titleOf(command.name.split('.')[1] ?? '', undefined)}`,
+        group: t('palette.command'),
+        run: () => openRun({ command: command.name }),
+      })),
+  )
+  const agentEntries = computed<readonly PaletteEntry[]>(() =>
+    agents.value.map(({ id, status }) => ({
+      key: `agent:${id}`,
+      icon: status === 'online' ? 'server' : 'server-off',
+      label: id,
+      group: t('palette.agent'),
+      run: () => router.push({ name: 'agent', params: { id } }),
+    })),
+  )
+  return computed(() => {
+    const words = wanted.value.toLowerCase().split(/\s+/).filter(Boolean)
+    const fits = ({ label, group }: PaletteEntry): boolean =>
+      words.every((word) => `${label} ${group}`.toLowerCase().includes(word))
+    return [
+      ...agentEntries.value,
+      ...[...pages.value, ...commandEntries.value, ...themeEntries.value].filter(fits),
+    ]
+  })
+}
+
+function useAgentSearch(wanted: Readonly<Ref<string>>, open: () => boolean): Ref<readonly AgentRow[]> {
+  const found = shallowRef<readonly AgentRow[]>([])
+  watch([wanted, open], ([text, isOpen], _before, onCleanup) => {
+    if (!isOpen || text.trim() === '') {
+      found.value = []
+      return
+    }
+    const abort = new AbortController()
+    const timer = setTimeout(async () => {
+      const query = { q: text.trim(), limit: agentsShown }
+      const page = await request<Page<AgentRow>>('GET', 'agents', { query, signal: abort.signal }).catch(
+        () => undefined,
+      )
+      if (page) found.value = page.items
+    }, typingMs)
+    onCleanup(() => {
+      clearTimeout(timer)
+      abort.abort()
+    })
+  })
+  return found
+}
