@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
 
 /** A place in the output: bytes of the file, and bytes of the text made of them. A character never lies across it. */
@@ -47,6 +48,7 @@ export function boundaryAfter(text: Buffer, limit: number): number {
 }
 
 function toText(raw: Buffer): Buffer {
+  if (isUtf8(raw) && !raw.includes(0)) return raw
   // `toString` replaces by the rules of the WHATWG: one U+FFFD for each maximal part of a broken sequence.
   const text = raw.toString('utf8').replaceAll('\0', '\ufffd')
   return Buffer.from(text, 'utf8')

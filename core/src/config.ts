@@ -19,4 +19,6 @@ export interface ServerConfig {
   readonly pluginDirs: readonly string[]
   /** Folder of the built dashboard. */
   readonly dashboardDir: string | undefined
+  /** Sentences for the operator, to be printed at the start: old settings, weak secrets. */
+  readonly notices: readonly string[]
 }

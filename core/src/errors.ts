@@ -110,7 +110,8 @@ export const catalogue = {
   },
   FLT_STORE_FAILED: {
     status: 503,
-    message: 'The database failed and the server is stopping: {problem}. Check the disk, then start it again.',
+    message:
+      'The database failed and the server is stopping: {problem}. Check the disk, then start it again.',
   },
   FLT_STORE_CLOSED: { status: 503, message: 'The server is shutting down. Try again in a moment.' },
   FLT_SECRET_UNREADABLE: {

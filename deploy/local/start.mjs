@@ -33,7 +33,12 @@ for (const signal of ['SIGINT', 'SIGTERM'])
 function startServer() {
   const child = spawn(process.execPath, [join(root, 'core/dist/main.js')], {
     cwd: root,
-    env: { ...process.env, DATA_DIR: dataDir },
+    env: {
+      PLUGIN_DIRS: join(root, 'plugins'),
+      DASHBOARD_DIR: join(root, 'dashboard/dist'),
+      ...process.env,
+      DATA_DIR: dataDir,
+    },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   children.add(child)

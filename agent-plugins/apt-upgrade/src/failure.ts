@@ -8,7 +8,7 @@ export interface FailureEvidence {
 
 interface Rule {
   readonly pattern: RegExp
-  readonly explain: (match: RegExpExecArray) => string
+  readonly explain: (match: RegExpExecArray, text: string) => string
 }
 
 const maximumLength = 600
@@ -16,14 +16,11 @@ const maximumLength = 600
 /** In the order of what a person must know first. */
 const rules: readonly Rule[] = [
   {
-    pattern: /held by process (\d+)(?: \(([^)\n]*)\))?/,
-    explain: ([, pid, command]) =>
-      `The package system is in use by process ${pid} (${command ?? 'unknown'}). Try again when that has ended.`,
-  },
-  {
+    // Lines that tell of waiting for a lock also stand before failures of another kind: only the refusal counts.
     pattern:
-      /(?:lock|another process using it).*\n?.*is another process using it\?|is another process using it\?/,
-    explain: () => 'The package system is in use by another process. Try again when that has ended.',
+      /^E: (?:Could not get lock|Unable to acquire|Unable to lock) .*|^dpkg: error: .*locked by another process.*/m,
+    explain: (_, text) =>
+      `The package system is in use by ${lockHolder(text)}. Try again when that has ended.`,
   },
   {
     pattern: /enough free space in (\S+?)\.?$|No space left on device/m,
@@ -31,9 +28,9 @@ const rules: readonly Rule[] = [
       `There is not enough disk space${folder === undefined ? '' : ` in ${folder}`}. Free some, then run the upgrade again.`,
   },
   {
-    pattern: /Failed to fetch (\S+) +(?:File has unexpected size|Hash Sum mismatch)|Hash Sum mismatch/,
+    pattern: /Failed to fetch (\S+) +(?:File has unexpected size|Hash Sum mismatch)/,
     explain: ([, file]) =>
-      `${file ?? 'A package'} is not what the index says (wrong size or hash). Run os-updates.refresh, then plan again.`,
+      `${file} is not what the index says (wrong size or hash). Run os-updates.refresh, then plan again.`,
   },
   {
     pattern: /Unable to locate package (\S+)/,
@@ -51,24 +48,42 @@ const rules: readonly Rule[] = [
   },
 ]
 
-/** One line that says why apt or dpkg failed, and what to do where that is known; `undefined` where the evidence says nothing. */
+/** One line that says why apt or dpkg failed, and what to do where that is known. */
 export function explainFailure({ text, errors }: FailureEvidence): string {
+  const all = [text, ...errors.map((error) => error.message)].join('\n')
   const rule = rules.flatMap(({ pattern, explain }) => {
-    const match = pattern.exec(text)
-    return match === null ? [] : [explain(match)]
+    const match = pattern.exec(all)
+    return match === null ? [] : [explain(match, all)]
   })[0]
   return cut(rule ?? packageErrors(errors) ?? packageErrors(dpkgErrors(text)) ?? aptErrors(text))
 }
 
+function lockHolder(text: string): string {
+  const [, pid, command] =
+    [...text.matchAll(/held by process (\d+)(?: \(([^)\n]*)\))?|another process with pid (\d+)/g)]
+      .map(([match, number, name, plain]) => [match, number ?? plain, name])
+      .at(-1) ?? []
+  if (pid === undefined) return 'another process'
+  return command === undefined ? `process ${pid}` : `process ${pid} (${command})`
+}
+
 function packageErrors(errors: FailureEvidence['errors']): string | undefined {
-  const reasons = errors.map((error) => `${error.package}: ${error.message}`)
+  const reasons = errors.map((error) => `${packageOf(error.package)}: ${error.message}`)
   return reasons.length === 0 ? undefined : [...new Set(reasons)].join('; ')
 }
 
 /** `dpkg: error processing package NAME (--configure):`, and its reason on the next line. */
 function dpkgErrors(text: string): FailureEvidence['errors'] {
   const pattern = /^dpkg: error processing (?:package|archive) (\S+) \(--[a-z-]+\):\n +(.+)$/gm
-  return [...text.matchAll(pattern)].map(([, name = '', message = '']) => ({ package: name, message }))
+  return [...text.matchAll(pattern)].map(([, name = '', message = '']) => ({
+    package: packageOf(name),
+    message,
+  }))
+}
+
+/** dpkg names an archive by its path: `/var/cache/apt/archives/curl_8.0_amd64.deb`. */
+function packageOf(name: string): string {
+  return (name.split('/').at(-1) ?? name).split('_')[0] ?? name
 }
 
 function aptErrors(text: string): string {

@@ -52,8 +52,7 @@ export function createLogin({ store, users, passwords, backoff, sessions }: Logi
         : await passwords.verify(password, hash)
     if (!user || !verdict.isRight) throw fleetError('FLT_AUTH_INVALID')
     await counted.succeeded()
-    if (verdict.betterHash !== undefined)
-      await store.write([users.setPassword(user.id, verdict.betterHash)])
+    if (verdict.betterHash !== undefined) await store.write([users.setPassword(user.id, verdict.betterHash)])
     return user
   }
 }

@@ -1,6 +1,7 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
 import { fleetError } from '../errors.ts'
-import type { Route, RouteCall } from '../http/routes.ts'
+import type { Route } from '../http/routes.ts'
 import type { Login } from './login.ts'
 import type { Origins } from './same-origin.ts'
 import type { SessionCookie } from './session-cookie.ts'
@@ -29,10 +30,16 @@ const Credentials = Type.Object(
 const PasswordChange = Type.Object(
   {
     current: Type.String({ minLength: 1, maxLength: 1024 }),
-    next: Type.String({ minLength: 10, maxLength: 1024, description: 'The new password; at least 10 characters.' }),
+    next: Type.String({
+      minLength: 10,
+      maxLength: 1024,
+      description: 'The new password; at least 10 characters.',
+    }),
   },
   closed,
 )
+const credentials = Compile(Credentials)
+const passwordChange = Compile(PasswordChange)
 const Done = Type.Object({ ok: Type.Literal(true) })
 
 /** Login, logout, who I am, and the own password. */
@@ -49,7 +56,7 @@ export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOp
       async handle(call) {
         // Else another site could sign a visitor in as somebody else.
         if (!origins.isSameOrigin(call.request)) throw fleetError('FLT_HTTP_CROSS_SITE')
-        const { username, password } = bodyOf(Credentials, call)
+        const { username, password } = credentials.Parse(call.body)
         const { token, expiresAt, user } = await login.logIn({ username, password, address: call.request.ip })
         cookie.set(call.request, call.reply, token, expiresAt)
         return { token, expiresAt: iso(expiresAt), user: { name: user.name, role: user.role } }
@@ -87,7 +94,7 @@ export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOp
       answer: Done,
       bodyLimit: 8192,
       async handle(call) {
-        const { current, next } = bodyOf(PasswordChange, call)
+        const { current, next } = passwordChange.Parse(call.body)
         const { name, sessionId } = call.subject
         const attempt = { username: name, password: current, address: call.request.ip }
         await login.changePassword(attempt, next, sessionId)
@@ -95,4 +102,8 @@ export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOp
       },
     },
   ]
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
 }

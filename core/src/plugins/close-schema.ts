@@ -7,7 +7,7 @@ import type { TSchema } from '@fleetupdate/sdk'
 export function closeSchema(schema: TSchema): TSchema {
   const plain: unknown = JSON.parse(JSON.stringify(schema))
   if (!describesObject(plain)) throw new Error('it must be an object schema, or a union of object schemas')
-  return close(plain)
+  return close(plain) as TSchema
 }
 
 function close<T>(schema: T): T {

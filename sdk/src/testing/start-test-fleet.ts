@@ -71,7 +71,7 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
       UI_USER: 'admin',
       UI_PASSWORD: password,
       JWT_SECRET: 'a-signing-secret-for-tests-0123456789',
-      PLUGIN_DIRS: (options.pluginDirs ?? []).map((dir) => resolve(dir)).join(':'),
+      PLUGIN_DIRS: (options.pluginDirs ?? []).map((dir) => resolve(dir)).join(','),
       ...options.env,
     }),
     async (child) => {

@@ -52,10 +52,12 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
   }
 
   const drain = async (session: AgentSession): Promise<void> => {
+    // What arrives in the same turn is handled together.
+    await Promise.resolve()
     while (session.inbox.length > 0) {
       const frames = session.inbox.splice(0)
       for (let i = 0; i < frames.length; i++) {
-        if (!presence.isLive(session)) return
+        if (!presence.isLive(session)) break
         const output = outputsAt(frames, i)
         const frame = frames[i]
         try {
@@ -71,6 +73,7 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
         i += Math.max(0, output.length - 1)
       }
     }
+    session.draining = undefined
   }
 
   return {
@@ -87,9 +90,7 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
     },
     receive(session, frames) {
       session.inbox.push(...frames)
-      session.draining ??= drain(session).finally(() => {
-        session.draining = undefined
-      })
+      session.draining ??= drain(session)
       return session.draining
     },
     async factRevision(agentId) {

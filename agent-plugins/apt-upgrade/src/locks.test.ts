@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { lockOwner, packageLockHolder, waitForPackageLocks } from './locks.ts'
+
+const program = `
+import fcntl, sys
+f = open(sys.argv[1], 'w')
+fcntl.lockf(f, fcntl.LOCK_EX)
+print('locked', flush=True)
+sys.stdin.read()
+`
+
+describe('locks of the package system', () => {
+  let root: string
+  const readFromHost = (path: string) => readFile(path, 'utf8').catch(() => undefined)
+  const context = (signal = new AbortController().signal) => ({ root, readFile: readFromHost, signal })
+
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'fleet-locks-'))
+  })
+  afterEach(() => rm(root, { recursive: true, force: true }))
+
+  async function holdLock(path: string) {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    const child = spawn('python3', ['-c', program, join(root, path)], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    return child
+  }
+
+  it('are free where nobody holds them', async () => {
+    expect(await packageLockHolder(context())).toBeUndefined()
+  })
+
+  it('are waited for, and the holder is named once', async () => {
+    const child = await holdLock('/var/cache/apt/archives/lock')
+    const told: unknown[] = []
+    const waiting = waitForPackageLocks(context(), (holder) => {
+      told.push(holder)
+      child.stdin.end()
+    })
+    await waiting
+    expect(told).toEqual([{ pid: child.pid, command: 'python3' }])
+  })
+
+  it('are given up on after the time allowed, and at once when the attempt is aborted', async () => {
+    const child = await holdLock('/var/lib/dpkg/lock-frontend')
+    await waitForPackageLocks(context(), () => {}, 10)
+    const controller = new AbortController()
+    const aborted = waitForPackageLocks(context(controller.signal), () => controller.abort())
+    await expect(aborted).rejects.toThrow(/abort/i)
+    child.stdin.end()
+  })
+
+  it('are recognised by device and inode', () => {
+    const table =
+      '1: POSIX  ADVISORY  WRITE 4711 08:01:99 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 08:01:98 0 EOF\n'
+    expect(lockOwner(table, 0x0801, 99)).toBe(4711)
+    expect(lockOwner(table, 0x0802, 99)).toBeUndefined()
+    expect(lockOwner(table, 0x0801, 98)).toBeUndefined()
+  })
+})

@@ -1,0 +1,36 @@
+import { pid as ownPid } from 'node:process'
+import { type AttemptFolder, claimAttempt, readClaim, readEnding, readRunnerLog, runningPrograms, writeEnding } from './attempts.ts'
+import type { JournalEntry } from './journal.ts'
+import { signalGroup } from './run.ts'
+
+/**
+ * Ends an attempt whose runner is gone, as `interrupted`, with the output so far. One that nobody claimed within the agent's patience is claimed
+ * first, so that a late runner finds it taken. Programs the runner left behind are stopped, or, where they must not be (dpkg), waited for.
+ */
+export async function burySilentAttempt(entry: JournalEntry, impatient: boolean): Promise<void> {
+  const { folder } = entry
+  const claim = await readClaim(folder)
+  if (claim === 'running') return
+  if (claim === 'nobody') {
+    if (!impatient || !(await claimAttempt(folder, ownPid))) return
+    const said = await readRunnerLog(folder)
+    return bury(entry, `The agent or the machine stopped before the command began.${said === '' ? '' : ` ${said}`}`)
+  }
+  // The runner writes its result before it ends: look once more, now that it surely is gone.
+  if ((await readEnding(folder)) !== undefined) return
+  if (await stopPrograms(folder)) return
+  const said = await readRunnerLog(folder)
+  await bury(entry, `The command was interrupted: its process ended without a result.${said === '' ? '' : ` ${said}`}`)
+}
+
+/** True while some of them still run. */
+async function stopPrograms(folder: AttemptFolder): Promise<boolean> {
+  const programs = await runningPrograms(folder)
+  for (const program of programs) if (program.keep !== true) signalGroup(program, 'SIGTERM')
+  return programs.length > 0
+}
+
+function bury({ folder, startedAt }: JournalEntry, reason: string): Promise<void> {
+  const finishedAt = new Date().toISOString()
+  return writeEnding(folder, { state: 'interrupted', reason: reason.slice(0, 4000), startedAt, finishedAt })
+}

@@ -1,0 +1,182 @@
+import type { Log } from '@fleetupdate/sdk'
+import type { AgentFrameOf, ServerFrame, ServerFrameOf } from '@fleetupdate/sdk/protocol'
+import { type AttemptSupervisor, superviseAttempt } from './attempt-supervisor.ts'
+import { createCheck } from './check.ts'
+import type { ServerClock } from './clock.ts'
+import type { Outbox } from './connection.ts'
+import { describeError } from './errors.ts'
+import type { ExecutorHost } from './executor-host.ts'
+import type { Journal, JournalEntry } from './journal.ts'
+import type { PrivilegedWay } from './privilege/privilege.ts'
+import type { StartRunner } from './runner-start.ts'
+
+export interface DispatcherOptions {
+  readonly journal: Journal
+  readonly executors: ExecutorHost
+  readonly executorFolders: readonly string[]
+  readonly way: PrivilegedWay['kind']
+  readonly clock: ServerClock
+  readonly outbox: Outbox
+  readonly startRunner: StartRunner
+  /** A command of this plugin ended. */
+  commandEnded(plugin: string): void
+  readonly log: Log
+}
+
+/** Answers offers, starts attempts at most once, and sees each through until the server has its result. */
+export interface Dispatcher {
+  /** Takes up what an earlier agent process left. */
+  recover(): Promise<void>
+  opened(): void
+  received(frame: ServerFrame): void
+  /** For `hello`: accepted, result not acknowledged. */
+  attempts(): AgentFrameOf<'hello'>['attempts']
+  close(): Promise<void>
+}
+
+type RejectKind = AgentFrameOf<'reject'>['kind']
+type Offer = ServerFrameOf<'offer'>
+
+const mostAtOnce = 64
+const mostReported = 1024
+
+/** The dispatcher of one agent. Frames about one command are handled one after the other. */
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { journal, outbox, clock, log } = options
+  const live = new Map<string, AttemptSupervisor>()
+  /** The last thing being done about a command. */
+  const busy = new Map<string, Promise<void>>()
+  /** Lanes of attempts that are being started this moment. */
+  const starting = new Set<string>()
+
+  const inTurn = (commandId: string, work: () => Promise<void>): void => {
+    const turn = (busy.get(commandId) ?? Promise.resolve())
+      .then(work)
+      .catch((error) => log.error(`Command ${commandId}: ${describeError(error)}`))
+      .finally(() => {
+        if (busy.get(commandId) === turn) busy.delete(commandId)
+      })
+    busy.set(commandId, turn)
+  }
+  const supervise = (entry: JournalEntry, origin: 'fresh' | 'found'): AttemptSupervisor => {
+    const key = keyOf(entry)
+    const supervisor = superviseAttempt({
+      entry,
+      origin,
+      journal,
+      outbox,
+      log,
+      ended: () => options.commandEnded(entry.request?.plugin ?? ''),
+      settled: () => {
+        live.delete(key)
+        supervisor.close().catch((error) => log.error(describeError(error)))
+      },
+    })
+    live.set(key, supervisor)
+    return supervisor
+  }
+  const reject = ({ commandId, epoch }: Offer, kind: RejectKind, reason: string): void => {
+    log[kind === 'busy' || kind === 'stale' ? 'debug' : 'warn'](`Command ${commandId} refused (${kind}): ${reason}`)
+    outbox.send({ type: 'reject', commandId, epoch, kind, reason: reason.slice(0, 4000) })
+  }
+  const offered = async (offer: Offer): Promise<void> => {
+    const { commandId, epoch } = offer
+    if (journal.has(commandId, epoch)) return answerKnown(offer)
+    if (epoch < journal.highestEpoch(commandId)) return reject(offer, 'stale', 'A later attempt is known here.')
+    if (journal.isCancelled(commandId, epoch)) return reject(offer, 'cancelled', 'It was cancelled before it began.')
+    // Written the other way round, so that a time that cannot be read counts as past.
+    if (!(clock.nowMs() <= Date.parse(offer.notAfter))) return reject(offer, 'expired', 'The offer came too late.')
+    const hosted = options.executors.find(offer.plugin)
+    if (!hosted) return reject(offer, 'unavailable', `No executor "${offer.plugin}" is installed on this machine.`)
+    const { executor, contract } = hosted
+    if (!executor || !contract)
+      return reject(offer, 'unavailable', `The executor "${offer.plugin}" failed: ${hosted.reason}`)
+    const command: unknown = Object.hasOwn(contract.commands, offer.command) ? contract.commands[offer.command] : undefined
+    if (!isDefinition(command))
+      return reject(offer, 'unavailable', `The executor "${offer.plugin}" here has no command "${offer.command}". Update it.`)
+    const problem = inputProblem(command.input, offer.input)
+    if (problem !== undefined) return reject(offer, 'schema', `The input does not fit: ${problem}`)
+    // The contract on this machine decides; the offer may only add a lane.
+    const lane = command.lane ?? offer.lane
+    if (isTaken(commandId, lane)) return reject(offer, 'busy', `Another command of the lane "${lane}" runs.`)
+    await begin(offer, hosted.folder, lane)
+  }
+  const begin = async (offer: Offer, folder: string, lane: string | undefined): Promise<void> => {
+    const { commandId, epoch, plugin, command, input, timeoutSeconds, endless, precondition, expiresAt } = offer
+    if (lane !== undefined) starting.add(lane)
+    try {
+      const entry = await journal.start({
+        ...{ commandId, epoch, plugin, command, input, timeoutSeconds, endless, expiresAt, folder },
+        ...(lane === undefined ? {} : { lane }),
+        ...(precondition === undefined ? {} : { precondition }),
+        startedAt: new Date(clock.nowMs()).toISOString(),
+        executors: [...options.executorFolders],
+        way: options.way,
+      })
+      if (!entry) return await answerKnown(offer)
+      outbox.send({ type: 'accept', commandId, epoch, startedAt: entry.startedAt })
+      const supervisor = supervise(entry, 'fresh')
+      log.info(`Command ${commandId} starts: ${plugin}.${command}`)
+      options.startRunner(entry, () => supervisor.runnerGone())
+    } catch (error) {
+      reject(offer, 'busy', `The start cannot be stored: ${describeError(error)}`)
+    } finally {
+      if (lane !== undefined) starting.delete(lane)
+    }
+  }
+  const answerKnown = async (offer: Offer): Promise<void> => {
+    const { commandId, epoch } = offer
+    const final = await journal.finalFrame(commandId, epoch)
+    if (final) return outbox.send(final)
+    const startedAt = live.get(keyOf(offer))?.entry.startedAt ?? new Date(clock.nowMs()).toISOString()
+    outbox.send({ type: 'accept', commandId, epoch, startedAt })
+  }
+  const isTaken = (commandId: string, lane: string | undefined): boolean => {
+    if (lane !== undefined && starting.has(lane)) return true
+    const running = [...live.values()].filter((one) => !one.hasEnded)
+    if (running.length >= mostAtOnce) return true
+    return running.some(({ entry }) => entry.commandId === commandId || (lane !== undefined && entry.request?.lane === lane))
+  }
+  const cancelled = async ({ commandId, epoch, force }: ServerFrameOf<'cancel'>): Promise<void> => {
+    if (!journal.has(commandId, epoch)) return journal.rememberCancel(commandId, epoch)
+    await live.get(keyOf({ commandId, epoch }))?.cancel(force === true)
+  }
+  return {
+    async recover() {
+      for (const entry of await journal.open()) supervise(entry, 'found')
+    },
+    opened() {
+      for (const supervisor of live.values()) supervisor.opened()
+    },
+    received(frame) {
+      if (frame.type === 'offer') inTurn(frame.commandId, () => offered(frame))
+      if (frame.type === 'cancel') inTurn(frame.commandId, () => cancelled(frame))
+      if (frame.type === 'ack' && frame.commandId !== undefined && frame.epoch !== undefined)
+        live.get(keyOf({ commandId: frame.commandId, epoch: frame.epoch }))?.acknowledged(frame)
+    },
+    attempts: () =>
+      [...live.values()].slice(0, mostReported).map(({ entry }) => {
+        const { commandId, epoch, startedAt } = entry
+        return { commandId, epoch, startedAt }
+      }),
+    async close() {
+      await Promise.all(busy.values())
+      await Promise.all([...live.values()].map((supervisor) => supervisor.close()))
+    },
+  }
+}
+
+function keyOf({ commandId, epoch }: { readonly commandId: string; readonly epoch: number }): string {
+  return `${commandId}.${epoch}`
+}
+
+/** A command without a schema takes no input. */
+function inputProblem(schema: unknown, input: unknown): string | undefined {
+  if (typeof schema === 'object' && schema !== null) return createCheck(schema).problem(input)
+  const empty = input === undefined || input === null || (typeof input === 'object' && Object.keys(input).length === 0)
+  return empty ? undefined : 'this command takes none'
+}
+
+function isDefinition(value: unknown): value is { readonly input?: unknown; readonly lane?: string } {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,131 @@
+import { rm } from 'node:fs/promises'
+import type { CommandContext, Log } from '@fleetupdate/sdk'
+import {
+  type AttemptFolder,
+  attemptFolder,
+  claimAttempt,
+  openOutput,
+  readRequest,
+  writeEnding,
+} from '../attempts.ts'
+import { makeFolder } from '../durable-file.ts'
+import { agentError, describeError, errorCode } from '../errors.ts'
+import { loadExecutor, readExecutorPackage } from '../executor-loader.ts'
+import { loadPrivileges } from '../privilege/declared.ts'
+import type { PrivilegedWay } from '../privilege/privilege.ts'
+import type { AttemptEnding, AttemptRequest } from '../schemas.ts'
+import { createCommandContext } from './command-context.ts'
+import { createStopper, type Stopper } from './stopper.ts'
+
+export interface RunnerOptions {
+  readonly dir: string
+  readonly pid: number
+  way(kind: PrivilegedWay['kind']): PrivilegedWay
+  readonly log: Log
+  /** SIGTERM of the runner itself: the unit is stopped, the machine shuts down. */
+  readonly shutdown: AbortSignal
+}
+
+/** How long a stopped command may take to come back once its programs were told to end. */
+const graceMs = 20_000
+
+/**
+ * Runs one attempt to its end: claims it, loads its one executor, runs the command's function, writes `result.json`. Throws FLT_ATTEMPT_TAKEN
+ * where another process claimed it before.
+ */
+export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding> {
+  const folder = attemptFolder(options.dir)
+  const request = await readRequest(folder)
+  if (!request) throw agentError('FLT_ATTEMPT_INVALID', { dir: folder.dir, problem: 'its request is missing or damaged' })
+  if (!(await claimAttempt(folder, options.pid))) throw agentError('FLT_ATTEMPT_TAKEN', { dir: folder.dir })
+
+  const stopper = createStopper(folder, request.endless ? undefined : request.timeoutSeconds * 1000)
+  options.shutdown.addEventListener('abort', () => stopper.stop('shutdown'), { once: true })
+  let ending: Verdict
+  try {
+    ending = await run(options, folder, request, stopper)
+  } catch (error) {
+    ending = verdict(error, stopper)
+  } finally {
+    stopper.close()
+  }
+  const finishedAt = new Date().toISOString()
+  const written: AttemptEnding = { ...ending, startedAt: request.startedAt, finishedAt }
+  await rm(folder.work, { recursive: true, force: true })
+  await writeEnding(folder, written)
+  return written
+}
+
+type Verdict = Pick<AttemptEnding, 'state' | 'reason' | 'exitCode' | 'result'>
+
+async function run(
+  { way: wayOf, log }: RunnerOptions,
+  folder: AttemptFolder,
+  request: AttemptRequest,
+  stopper: Stopper,
+): Promise<Verdict> {
+  const source = await readExecutorPackage(request.folder, request.plugin)
+  if (!source) throw agentError('FLT_EXECUTOR_INVALID', { folder: request.folder, problem: 'it is gone' })
+  const executor = await loadExecutor(source)
+  const command = executor.commands[request.command]
+  if (!command)
+    throw agentError('FLT_EXECUTOR_INVALID', { folder: request.folder, problem: `it has no command "${request.command}"` })
+  const definition: unknown = executor.contract.commands[request.command]
+  stopper.begin(atSafePoints(definition) ? 'safe-point' : 'at-once')
+  await makeFolder(folder.work)
+  const output = await openOutput(folder)
+  const way = wayOf(request.way)
+  const context: CommandContext = createCommandContext({
+    folder,
+    request,
+    stopper,
+    way,
+    log,
+    manifest: source.manifest,
+    outputFd: output.fd,
+    privileges: async () => way.probe(await loadPrivileges(request.executors)),
+  })
+  try {
+    const result: unknown = await Promise.race([
+      Promise.resolve(command(request.input, context)),
+      stopper.overdue(graceMs),
+    ])
+    // A command that was told to stop and came back in peace had nothing left to stop.
+    return { state: 'succeeded', ...(result === undefined ? {} : { result: asJson(result) }) }
+  } finally {
+    await output.close().catch(() => undefined)
+  }
+}
+
+function verdict(error: unknown, { cause }: Stopper): Verdict {
+  const reason = describeError(error).slice(0, 4000)
+  const stopped = ['FLT_ATTEMPT_STOPPED', 'FLT_RUN_ABORTED'].includes(errorCode(error)) || isAbort(error)
+  if (cause === 'timeout' && stopped) return { state: 'timed_out', reason }
+  if (cause === 'cancel' && stopped) return { state: 'cancelled', reason }
+  if (cause === 'shutdown' && stopped) return { state: 'interrupted', reason }
+  const exitCode = exitCodeOf(error)
+  return { state: 'failed', reason, ...(exitCode === undefined ? {} : { exitCode }) }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+function exitCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('details' in error)) return undefined
+  const { details } = error
+  if (typeof details !== 'object' || details === null || !('exitCode' in details)) return undefined
+  const { exitCode } = details
+  return typeof exitCode === 'number' && Number.isInteger(exitCode) && Math.abs(exitCode) <= 1024 ? exitCode : undefined
+}
+
+/** What is not JSON would be lost silently later; here it is an error of the executor. */
+function asJson(result: unknown): unknown {
+  return JSON.parse(JSON.stringify(result))
+}
+
+function atSafePoints(definition: unknown): boolean {
+  return (
+    typeof definition === 'object' && definition !== null && 'cancel' in definition && definition.cancel === 'safe-point'
+  )
+}

@@ -1,0 +1,158 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { FleetError } from '@fleetupdate/sdk'
+import { type AgentFrame, type AgentFrameOf, limits, newNonce, type PollRequest } from '@fleetupdate/sdk/protocol'
+import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
+import { fleetError } from '../../errors.ts'
+import { rawBodyOf } from '../../http/raw-body.ts'
+import type { Store } from '../../store/store.ts'
+import type { Presence } from '../presence.ts'
+import { closeCodes } from '../session.ts'
+import { isPollRequest, readFrame } from './frames.ts'
+import { useNonce } from './gateway-socket.ts'
+import type { Inbound } from './inbound.ts'
+import { PollSession } from './poll-session.ts'
+
+/** Agents over signed polls, docs/reference/protocol.md section 5. */
+export interface PollGateway {
+  /** Answers POST /api/agent/poll itself, signed; throws only where the request's signature is wrong. */
+  handle(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  dispose(): void
+}
+
+export interface PollGatewayOptions {
+  readonly store: Store
+  readonly signatures: AgentSignatures
+  readonly presence: Presence
+  readonly inbound: Inbound
+  readonly report: (error: unknown) => void
+  readonly version: string
+  /** Names this server process. */
+  readonly boot: string
+  readonly now: () => number
+}
+
+export function createPollGateway(options: PollGatewayOptions): PollGateway {
+  const { store, signatures, presence, inbound, report, version, boot, now } = options
+  const sessions = new Map<string, PollSession>()
+  const waiting = new Set<PollSession>()
+  const answerStart = `{"boot":${JSON.stringify(boot)},"frames":[`
+  const sweep = setInterval(() => {
+    for (const session of waiting) {
+      if (session.waitsUntilMs > now()) continue
+      waiting.delete(session)
+      session.wake()
+    }
+  }, 250)
+  sweep.unref()
+
+  const forget = (session: PollSession): void => {
+    sessions.delete(session.session)
+    waiting.delete(session)
+    presence.end(session)
+  }
+
+  const join = async (signed: SignedRequest, hello: AgentFrameOf<'hello'>): Promise<PollSession> => {
+    const { agentId, generation } = signed.key
+    const session = new PollSession(agentId, generation, newNonce(), now(), forget)
+    const factRevision = await inbound.factRevision(agentId)
+    session.send({
+      type: 'welcome',
+      protocol: limits.protocol,
+      serverVersion: version,
+      session: session.session,
+      time: new Date(now()).toISOString(),
+      factRevision,
+    })
+    sessions.set(session.session, session)
+    if (await inbound.hello(session, hello)) return session
+    sessions.delete(session.session)
+    throw ended(session)
+  }
+
+  const enter = async (
+    signed: SignedRequest,
+    poll: PollRequest,
+    frames: AgentFrame[],
+  ): Promise<PollSession> => {
+    if (poll.session !== undefined) {
+      const session = sessions.get(poll.session)
+      if (session?.agentId !== signed.key.agentId) throw fleetError('FLT_SESSION_UNKNOWN')
+      return session
+    }
+    const hello = frames.shift()
+    if (hello?.type !== 'hello') throw fleetError('FLT_SESSION_UNKNOWN')
+    return join(signed, hello)
+  }
+
+  const poll = async (signed: SignedRequest, body: unknown): Promise<string> => {
+    if (!isPollRequest(body)) throw fleetError('FLT_HTTP_INVALID', { problem: 'the body is not a poll' })
+    if (body.boot !== boot) throw fleetError('FLT_AUTH_BOOT', {}, { details: { boot } })
+    const frames = readFrames(body.frames)
+    // An empty poll has no effect, so that its nonce need not outlive this process, whose name it carries.
+    if (frames.some((frame) => frame.type !== 'ping' && frame.type !== 'pong'))
+      await useNonce(store, signatures, signed)
+    const session = await enter(signed, body, frames)
+    presence.heard(session)
+    if (frames.length > 0) await take(session, frames)
+    if (body.wait > 0 && session.isEmpty && session.closed === undefined) {
+      waiting.add(session)
+      await session.wait(now() + body.wait * 1000)
+    }
+    if (session.closed !== undefined) throw ended(session)
+    return `${answerStart}${session.take()}]}`
+  }
+
+  const take = async (session: PollSession, frames: readonly AgentFrame[]): Promise<void> => {
+    const effective: AgentFrame[] = []
+    for (const frame of frames) {
+      if (frame.type === 'ping') session.send({ type: 'pong' })
+      else if (frame.type !== 'pong' && frame.type !== 'hello') effective.push(frame)
+    }
+    if (effective.length > 0) await inbound.receive(session, effective)
+  }
+
+  return {
+    async handle(request, reply) {
+      const signed = await signatures.verify({
+        method: request.method,
+        target: request.raw.url ?? '',
+        headers: request.headers,
+        body: rawBodyOf(request),
+      })
+      let status = 200
+      let body: Buffer
+      try {
+        if (signed.refusal) throw signed.refusal
+        body = Buffer.from(await poll(signed, request.body))
+      } catch (error) {
+        if (!(error instanceof FleetError)) report(error)
+        const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
+        status = known.status
+        body = Buffer.from(JSON.stringify(known.toJSON()))
+      }
+      reply
+        .code(status)
+        .headers({ 'content-type': 'application/json', ...signatures.sign(signed, status, body) })
+        .send(body)
+    },
+    dispose() {
+      clearInterval(sweep)
+      for (const session of [...sessions.values()]) session.close(closeCodes.stopping, 'The server stops.')
+    },
+  }
+}
+
+function readFrames(values: readonly unknown[]): AgentFrame[] {
+  const frames: AgentFrame[] = []
+  for (const value of values) {
+    const read = readFrame(value)
+    if (read.kind === 'malformed')
+      throw fleetError('FLT_HTTP_INVALID', { problem: 'a frame does not match its schema' })
+    if (read.kind === 'frame') frames.push(read.frame)
+  }
+  return frames
+}
+
+function ended(session: PollSession): FleetError {
+  return session.closed === closeCodes.revoked ? fleetError('FLT_AGENT_REVOKED') : fleetError('FLT_SESSION_UNKNOWN')
+}

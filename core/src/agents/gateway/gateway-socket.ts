@@ -1,0 +1,189 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { FleetError, type Log } from '@fleetupdate/sdk'
+import { deriveSessionKeys, limits, newNonce } from '@fleetupdate/sdk/protocol'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
+import { fleetError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { Presence } from '../presence.ts'
+import { closeCodes } from '../session.ts'
+import { parseFrame } from './frames.ts'
+import type { Inbound } from './inbound.ts'
+import { refuseUpgrade } from './refuse-upgrade.ts'
+import { inboxPauseBytes, SocketSession } from './socket-session.ts'
+
+/** Agents over WebSocket, docs/reference/protocol.md section 4. */
+export interface SocketGateway {
+  /** For upgrades to GET /api/agent/connect; answers every refusal itself. Never rejects. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
+  dispose(): void
+}
+
+export interface SocketGatewayOptions {
+  readonly store: Store
+  readonly signatures: AgentSignatures
+  readonly presence: Presence
+  readonly inbound: Inbound
+  readonly log: Log
+  readonly version: string
+  readonly now: () => number
+}
+
+const helloMs = 5_000
+const pong = { type: 'pong' } as const
+
+export function createSocketGateway(options: SocketGatewayOptions): SocketGateway {
+  const { store, signatures, presence, inbound, log, version, now } = options
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.frameBytes,
+    perMessageDeflate: false,
+    clientTracking: false,
+  })
+  const sessions = new Map<WebSocket, SocketSession>()
+  /** Before their hello, oldest first. */
+  const greeting = new Set<SocketSession>()
+  const sweep = setInterval(() => {
+    for (const session of greeting) {
+      if (session.lastHeardMs + helloMs > now()) return
+      greeting.delete(session)
+      session.close(closeCodes.silent, 'No hello in time.')
+    }
+  }, 500)
+  sweep.unref()
+
+  const join = async (session: SocketSession, payload: string): Promise<void> => {
+    const read = parseFrame(payload)
+    if (read.kind !== 'frame' || read.frame.type !== 'hello')
+      return session.close(closeCodes.malformed, 'The first frame must be hello.')
+    greeting.delete(session)
+    session.state = 'joining'
+    try {
+      if (!(await inbound.hello(session, read.frame))) return
+      if (session.socket.readyState !== session.socket.OPEN) return presence.end(session)
+      session.state = 'live'
+      if (session.inbox.length > 0) void inbound.receive(session, [])
+    } catch (error) {
+      log.error('An agent could not be let in', { agentId: session.agentId, error: String(error) })
+      session.close(closeCodes.stopping, 'Try again.')
+    }
+  }
+
+  const receive = (session: SocketSession, payload: string): void => {
+    const read = parseFrame(payload)
+    if (read.kind === 'malformed') return session.close(closeCodes.malformed, 'A frame fits no schema.')
+    if (read.kind === 'unknown' || read.frame.type === 'hello' || read.frame.type === 'pong') return
+    if (read.frame.type === 'ping') return session.send(pong)
+    if (session.state === 'joining') {
+      session.inbox.push(read.frame)
+      return
+    }
+    const bytes = payload.length
+    session.waitingBytes += bytes
+    if (session.waitingBytes > inboxPauseBytes) session.socket.pause()
+    void inbound.receive(session, [read.frame]).then(() => {
+      session.waitingBytes -= bytes
+      if (session.socket.isPaused && session.waitingBytes < inboxPauseBytes / 2) session.socket.resume()
+    })
+  }
+
+  function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+    const session = sessions.get(this)
+    if (!session || this.readyState !== this.OPEN) return
+    const payload = isBinary ? undefined : session.open(String(data))
+    if (payload === undefined) return session.close(closeCodes.unauthentic, 'Wrong MAC or sequence.')
+    presence.heard(session)
+    if (session.state === 'greeting') void join(session, payload)
+    else receive(session, payload)
+  }
+  function onClose(this: WebSocket): void {
+    const session = sessions.get(this)
+    sessions.delete(this)
+    if (!session) return
+    greeting.delete(session)
+    presence.end(session)
+  }
+  function onError(this: WebSocket): void {
+    this.terminate()
+  }
+
+  const welcome = (socket: WebSocket, { key, nonce }: SignedRequest, factRevision: number): void => {
+    const serverNonce = newNonce()
+    const keys = deriveSessionKeys(key.root, key, newNonce(), { agent: nonce, server: serverNonce })
+    const session = new SocketSession(key.agentId, key.generation, socket, keys, now())
+    sessions.set(socket, session)
+    greeting.add(session)
+    socket.on('message', onMessage)
+    socket.on('close', onClose)
+    socket.on('error', onError)
+    session.send({
+      type: 'welcome',
+      protocol: limits.protocol,
+      serverVersion: version,
+      session: keys.session,
+      nonce: serverNonce,
+      time: new Date(now()).toISOString(),
+      factRevision,
+    })
+  }
+
+  return {
+    async handleUpgrade(request, socket, head) {
+      const ignore = (): void => void socket.destroy()
+      socket.on('error', ignore)
+      let signed: SignedRequest | undefined
+      try {
+        // Agents are no browsers: a page that got hold of nothing must not even try.
+        if (request.headers.origin !== undefined) throw fleetError('FLT_HTTP_CROSS_SITE')
+        if (request.method !== 'GET' || !isEmpty(request)) throw fleetError('FLT_HTTP_NOT_FOUND', {
+          method: request.method,
+          path: '/api/agent/connect',
+        })
+        signed = await signatures.verify({
+          method: 'GET',
+          target: request.url ?? '',
+          headers: request.headers,
+          body: noBody,
+        })
+        if (signed.refusal) throw signed.refusal
+        await useNonce(store, signatures, signed)
+        const factRevision = await inbound.factRevision(signed.key.agentId)
+        const { key } = signed
+        if (socket.destroyed || !key) return
+        const accepted = signed
+        socket.off('error', ignore)
+        server.handleUpgrade(request, socket, head, (ws) => welcome(ws, accepted, factRevision))
+      } catch (error) {
+        if (!(error instanceof FleetError)) log.error('An agent could not connect', { error: String(error) })
+        const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
+        refuseUpgrade(socket, known, (status, body) => signed && signatures.sign(signed, status, body))
+      }
+    },
+    dispose() {
+      clearInterval(sweep)
+      for (const session of sessions.values()) session.close(closeCodes.stopping, 'The server stops.')
+      server.close()
+    },
+  }
+}
+
+const noBody = Buffer.alloc(0)
+
+/** Commits the nonce of a request; a replay, also one after a restart, is FLT_AUTH_REPLAY. */
+export async function useNonce(
+  store: Store,
+  signatures: AgentSignatures,
+  signed: SignedRequest,
+): Promise<void> {
+  try {
+    await store.write([signatures.nonceStatement(signed)])
+  } catch (error) {
+    if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT') throw fleetError('FLT_AUTH_REPLAY')
+    throw error
+  }
+}
+
+function isEmpty({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+}

@@ -1,0 +1,89 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { ServerConfig } from '../config.ts'
+import { fleetError } from '../errors.ts'
+import type { PluginHost } from '../plugins/host.ts'
+import type { PanelAssets } from '../plugins/panel-assets.ts'
+import { registerDashboard } from './dashboard.ts'
+import { type ReportError, registerErrorHandler } from './error-handler.ts'
+import { type Authenticate, mountRoutes } from './mount-routes.ts'
+import { registerJsonBodies } from './raw-body.ts'
+import type { Route } from './routes.ts'
+import { registerSecurityHeaders } from './security-headers.ts'
+
+export interface HttpOptions {
+  readonly config: Pick<ServerConfig, 'publicUrls' | 'corsOrigins' | 'allowedHosts' | 'dashboardDir'>
+  readonly routes: readonly Route[]
+  readonly plugins: PluginHost
+  readonly panels: PanelAssets
+  readonly authenticate: Authenticate
+  readonly report: ReportError
+}
+
+/** The server's one HTTP app: its own routes, the plugins' instances behind it, the dashboard for everything else. */
+export async function createServer(options: HttpOptions): Promise<FastifyInstance> {
+  const { config, plugins } = options
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    connectionTimeout: 0,
+    trustProxy: false,
+    forceCloseConnections: true,
+    maxParamLength: 256,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  })
+  registerErrorHandler(app, options.report)
+  registerJsonBodies(app)
+  registerSecurityHeaders(app, { https: config.publicUrls.some(({ protocol }) => protocol === 'https:') })
+  registerHostCheck(app, config)
+  registerCors(app, config.corsOrigins)
+  app.addHook('onRequest', async (request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? ''
+    const owner = plugins.owner(path)
+    if (owner !== undefined) plugins.dispatch(owner, request, reply)
+  })
+  mountRoutes(app, options.routes, options.authenticate)
+  options.panels.register(app)
+  await registerDashboard(app, config.dashboardDir)
+  return app
+}
+
+/** Where hosts are named, only those are answered: a page of another site can't reach the server by a name of its own (DNS rebinding). */
+function registerHostCheck(
+  app: FastifyInstance,
+  config: Pick<ServerConfig, 'allowedHosts' | 'publicUrls'>,
+): void {
+  if (config.allowedHosts.length === 0) return
+  const known = new Set(
+    [...config.allowedHosts, ...config.publicUrls.map((url) => url.host)].map((host) => host.toLowerCase()),
+  )
+  for (const local of ['localhost', '127.0.0.1', '[::1]']) known.add(local)
+  app.addHook('onRequest', async ({ headers }) => {
+    const host = (headers.host ?? '').toLowerCase()
+    if (!known.has(host) && !known.has(host.replace(/:\d+$/, '')))
+      throw fleetError('FLT_HTTP_HOST', { host: host.slice(0, 100) })
+  })
+}
+
+/** Lets the pages of CORS_ORIGINS call the API, with cookies. Others get no header, so that their browser keeps the answer from them. */
+function registerCors(app: FastifyInstance, origins: readonly string[]): void {
+  if (origins.length === 0) return
+  app.addHook('onRequest', async (request, reply) => {
+    const { origin } = request.headers
+    if (origin === undefined || !origins.includes(origin)) return
+    reply.headers({
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'cross-origin-resource-policy': 'cross-origin',
+      vary: 'Origin',
+    })
+    if (request.method !== 'OPTIONS') return
+    reply.headers({
+      'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
+      'access-control-allow-headers': 'authorization, content-type, idempotency-key, last-event-id',
+      'access-control-max-age': '600',
+    })
+    return reply.code(204).send()
+  })
+}

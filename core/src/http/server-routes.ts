@@ -1,0 +1,49 @@
+import { docsPage } from './docs-page.ts'
+import { type OpenApiSource, openApiDocument } from './openapi.ts'
+import type { Route } from './routes.ts'
+
+export interface ServerRouteDeps {
+  readonly version: string
+  /** Plugins by state; the server is ready when none of them is still starting. */
+  states(): Readonly<Record<string, { readonly state: string; readonly reason?: string }>>
+  ready(): boolean
+  openApi(): OpenApiSource
+}
+
+/** Health, readiness and the description of the API. */
+export function serverRoutes({ version, states, ready, openApi }: ServerRouteDeps): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/health',
+      rule: 'public',
+      summary: 'Whether the server answers',
+      handle: () => ({ status: 'ok', version, time: new Date().toISOString() }),
+    },
+    {
+      method: 'GET',
+      path: '/api/ready',
+      rule: 'public',
+      summary: 'Whether every plugin has been started (503 while not), and their states',
+      handle: ({ reply }) => {
+        const plugins = Object.fromEntries(Object.entries(states()).map(([id, { state }]) => [id, state]))
+        return reply.code(ready() ? 200 : 503).send({ status: ready() ? 'ready' : 'starting', plugins })
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/openapi.json',
+      rule: 'public',
+      summary: 'This API as an OpenAPI 3.1 document',
+      handle: () => openApiDocument(openApi()),
+    },
+    {
+      method: 'GET',
+      path: '/api/docs',
+      rule: 'public',
+      summary: 'This API as a page to browse',
+      handle: ({ reply }) =>
+        reply.type('text/html; charset=utf-8').send(docsPage(openApiDocument(openApi()))),
+    },
+  ]
+}

@@ -1,0 +1,126 @@
+import { type Ref, shallowRef, watch } from 'vue'
+import { asProblem, isRecord, type RequestProblem, request } from '../api/request.ts'
+import { useRegain, useTopic } from '../api/use-topic.ts'
+import type { AgentRow, Counts, Page } from '../api/views.ts'
+
+export interface FleetQuery {
+  readonly filter: string
+  readonly q: string
+  /** Facet or `id`; with `-` before it the other way round. */
+  readonly sort: string
+}
+
+export interface FleetList {
+  readonly rows: Readonly<Ref<readonly AgentRow[]>>
+  readonly counts: Readonly<Ref<Counts>>
+  readonly problem: Readonly<Ref<RequestProblem | undefined>>
+  /** False until the first page of this query is there. */
+  readonly loaded: Readonly<Ref<boolean>>
+  readonly more: Readonly<Ref<boolean>>
+  loadMore(): Promise<void>
+  reload(): Promise<void>
+}
+
+const pageSize = 100
+const typingMs = 150
+const countsMs = 1000
+
+/**
+ * The fleet, page by page as the server sorts and filters it, patched live. Rows that no longer fit the filter stay where they are,
+ * with their new state, until the list is loaded again: nothing jumps under the pointer.
+ */
+export function useFleetList(query: () => FleetQuery): FleetList {
+  const rows = shallowRef<readonly AgentRow[]>([])
+  const counts = shallowRef<Counts>({})
+  const problem = shallowRef<RequestProblem>()
+  const loaded = shallowRef(false)
+  const more = shallowRef(false)
+  let places = new Map<string, number>()
+  let cursor: string | null = null
+  let abort = new AbortController()
+  let loading = false
+
+  const put = (next: readonly AgentRow[]): void => {
+    rows.value = next
+    places = new Map(next.map((row, i) => [row.id, i]))
+  }
+  const load = async (from: string | null): Promise<void> => {
+    if (from !== null && loading) return
+    abort.abort()
+    abort = new AbortController()
+    const { signal } = abort
+    loading = true
+    try {
+      const page = await request<Page<AgentRow> & { counts: Counts }>('GET', 'agents', {
+        query: { ...query(), limit: pageSize, ...(from === null ? {} : { cursor: from }) },
+        signal,
+      })
+      put(from === null ? page.items.map(slim) : [...rows.value, ...page.items.filter((row) => !places.has(row.id)).map(slim)])
+      counts.value = page.counts
+      cursor = page.nextCursor
+      more.value = cursor !== null
+      problem.value = undefined
+    } catch (error) {
+      if (signal.aborted) return
+      problem.value = asProblem(error)
+      more.value = false
+    }
+    loading = false
+    loaded.value = true
+  }
+  const reload = (): Promise<void> => load(null)
+
+  let timer: ReturnType<typeof setTimeout> | undefined
+  watch(
+    () => ({ ...query() }),
+    (next, before) => {
+      clearTimeout(timer)
+      if (before === undefined) void reload()
+      else if (next.q !== before.q) timer = setTimeout(reload, typingMs)
+      else if (next.filter !== before.filter || next.sort !== before.sort) {
+        loaded.value = false
+        void reload()
+      }
+    },
+    { immediate: true },
+  )
+  useRegain(reload)
+  useTopic('agents', { data: take })
+
+  let countsTimer: ReturnType<typeof setTimeout> | undefined
+  let nextCounts: Counts = {}
+  function take(data: unknown): void {
+    if (!isRecord(data)) return
+    const changed = Array.isArray(data.changed) ? data.changed.filter(isRow) : []
+    const removed = new Set(Array.isArray(data.removed) ? data.removed : [])
+    const patched = changed.filter(({ id }) => places.has(id))
+    if (patched.length > 0 || removed.size > 0) {
+      const next = [...rows.value]
+      for (const row of patched) next[places.get(row.id) ?? -1] = slim(row)
+      put(removed.size > 0 ? next.filter(({ id }) => !removed.has(id)) : next)
+    }
+    if (isCounts(data.counts)) {
+      nextCounts = data.counts
+      const isNew = (nextCounts.all ?? 0) > (counts.value.all ?? 0) && !more.value
+      countsTimer ??= setTimeout(() => {
+        countsTimer = undefined
+        counts.value = nextCounts
+        if (isNew) void reload()
+      }, counts.value.all === undefined ? 0 : countsMs)
+    }
+  }
+  return { rows, counts, problem, loaded, more, reload, loadMore: () => load(cursor) }
+}
+
+/** Facts stay out of lists: ten thousand rows are kept. */
+function slim({ id, status, lastSeenAt, facets }: AgentRow): AgentRow {
+  return { id, status, lastSeenAt, facets }
+}
+
+function isRow(value: unknown): value is AgentRow {
+  return isRecord(value) && typeof value.id === 'string' && isRecord(value.facets)
+}
+
+function isCounts(value: unknown): value is Counts {
+  return isRecord(value) && Object.values(value).every((count) => typeof count === 'number')
+}
