@@ -1,4 +1,3 @@
-import { pid as ownPid } from 'node:process'
 import { type AttemptFolder, claimAttempt, readClaim, readEnding, readRunnerLog, runningPrograms, writeEnding } from './attempts.ts'
 import type { JournalEntry } from './journal.ts'
 import { signalGroup } from './run.ts'
@@ -12,7 +11,7 @@ export async function burySilentAttempt(entry: JournalEntry, impatient: boolean)
   const claim = await readClaim(folder)
   if (claim === 'running') return
   if (claim === 'nobody') {
-    if (!impatient || !(await claimAttempt(folder, ownPid))) return
+    if (!impatient || !(await claimAttempt(folder))) return
     const said = await readRunnerLog(folder)
     return bury(entry, `The agent or the machine stopped before the command began.${said === '' ? '' : ` ${said}`}`)
   }

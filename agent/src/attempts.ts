@@ -78,9 +78,13 @@ export function readStarted(folder: AttemptFolder): Promise<string | undefined> 
   return readText(folder.file('started'))
 }
 
-/** Takes the attempt for this process, once and for all; false where somebody took it before. */
-export async function claimAttempt(folder: AttemptFolder, pid: number): Promise<boolean> {
-  const record = recordOf(pid) ?? { pid, startTicks: '', bootId: '' }
+/**
+ * Takes the attempt once and for all; false where somebody took it before. `pid` is the process that will run it; without one it is taken so that nobody
+ * will.
+ */
+export async function claimAttempt(folder: AttemptFolder, pid?: number): Promise<boolean> {
+  const nobody: ProcessRecord = { pid: 1, startTicks: '', bootId: '' }
+  const record = pid === undefined ? nobody : (recordOf(pid) ?? { ...nobody, pid })
   return createDurably(folder.file('claimed'), JSON.stringify(record))
 }
 

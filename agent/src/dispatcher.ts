@@ -98,7 +98,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (problem !== undefined) return reject(offer, 'schema', `The input does not fit: ${problem}`)
     // The contract on this machine decides; the offer may only add a lane.
     const lane = command.lane ?? offer.lane
-    if (isTaken(commandId, lane)) return reject(offer, 'busy', `Another command of the lane "${lane}" runs.`)
+    if (isTaken(commandId, lane)) return reject(offer, 'busy', 'Something that must end first still runs here.')
     await begin(offer, hosted.folder, lane)
   }
   const begin = async (offer: Offer, folder: string, lane: string | undefined): Promise<void> => {

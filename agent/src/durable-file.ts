@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Check, parseJson } from './check.ts'
 import { errorCode } from './errors.ts'
@@ -20,13 +20,20 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   await syncFolder(dirname(path))
 }
 
-/** Creates a file durably; false where it exists already. The folder's entry is synced too. */
+/**
+ * Creates a file durably; false where it exists already. Whoever sees it sees all of it: the text is written elsewhere and linked in, and of several
+ * who try only one succeeds.
+ */
 export async function createDurably(path: string, text: string): Promise<boolean> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
-    await writeSynced(path, text)
+    await writeSynced(temporary, text)
+    await link(temporary, path)
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
     throw error
+  } finally {
+    await rm(temporary, { force: true })
   }
   await syncFolder(dirname(path))
   return true

@@ -56,6 +56,10 @@ export const catalogue = {
   FLT_ATTEMPT_TAKEN: { status: 409, message: 'The attempt in {dir} was already claimed; it is not started again.' },
   FLT_ATTEMPT_INVALID: { status: 500, message: 'The attempt in {dir} cannot be read: {problem}.' },
   FLT_ATTEMPT_STOPPED: { status: 500, message: 'The command was stopped: {reason}.' },
+  FLT_ATTEMPT_RESULT_TOO_LARGE: {
+    status: 500,
+    message: 'The result has {bytes} bytes; at most {limit} are sent. Write the rest to the output.',
+  },
   FLT_RUN_UNDECLARED: {
     status: 500,
     message: 'The executor "{plugin}" may not start {program}: its manifest does not declare it under "programs" or "privileges".',

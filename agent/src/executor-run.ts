@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Manifest, Privilege, Run, RunOptions, RunResult } from '@fleetupdate/sdk'
 import { agentError } from './errors.ts'
+import { outputEnd, outputLength } from './output-end.ts'
 import { matchPrivilege } from './privilege/match.ts'
 import type { PrivilegedWay } from './privilege/privilege.ts'
 import { findProgram, startProcess, supervise } from './run.ts'
@@ -47,6 +48,7 @@ async function start(
 ): Promise<RunResult> {
   const { outputFd, manifest, way } = settings
   const toLog = outputFd !== undefined && (options.output ?? 'log') === 'log'
+  const before = toLog ? outputLength(outputFd) : 0
   const statusFd = options.statusFile === undefined ? undefined : openSync(options.statusFile, 'a')
   try {
     const sink = toLog ? outputFd : 'pipe'
@@ -71,7 +73,7 @@ async function start(
     const { pid } = started.child
     const forget = pid === undefined ? undefined : settings.started?.(pid, { keep })
     try {
-      return await supervise(started.child, {
+      const result = await supervise(started.child, {
         name: path,
         ...(keep ? {} : { signal: settings.signal }),
         ...(keep && settings.force ? { signal: settings.force } : {}),
@@ -79,6 +81,7 @@ async function start(
         ...(options.input === undefined ? {} : { input: options.input }),
         ...(started.end ? { end: started.end } : {}),
       })
+      return toLog ? { ...result, tail: outputEnd(outputFd, before) } : result
     } finally {
       forget?.()
     }

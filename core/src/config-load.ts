@@ -29,8 +29,8 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
     uiPasswordHash: settings.UI_PASSWORD_HASH,
     jwtSecret: settings.JWT_SECRET,
     publicUrls: settings.PUBLIC_URL.map((url) => new URL(url)),
-    corsOrigins: settings.CORS_ORIGINS,
-    allowedHosts: settings.ALLOWED_HOSTS,
+    corsOrigins: settings.CORS_ORIGINS.map((url) => new URL(url).origin),
+    allowedHosts: settings.ALLOWED_HOSTS.includes('*') ? [] : settings.ALLOWED_HOSTS,
     pluginDirs: [...settings.PLUGIN_DIRS.map((dir) => resolve(dir)), join(dataDir, 'plugins')],
     dashboardDir: settings.DASHBOARD_DIR === undefined ? undefined : resolve(settings.DASHBOARD_DIR),
     notices: noticesFor(settings, dataDir),
@@ -38,14 +38,16 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
 }
 
 function readSettings(texts: Texts): ServerSettings {
-  const entries = settingList.map((setting) => [setting.name, valueOf(setting, texts[setting.name]?.trim())])
+  const entries = settingList.map((setting) => [setting.name, parse(setting, texts[setting.name])])
   const values: unknown = Object.fromEntries(entries.filter(([, value]) => value !== undefined))
   if (validator.Check(values)) return checkUrls(values)
   const [first] = validator.Errors(values)
   throw invalid(first?.instancePath.split('/')[1] ?? '', texts)
 }
 
-function valueOf({ kind, default: fallback }: Setting, text: string | undefined): unknown {
+function parse({ kind, isSecret, default: fallback }: Setting, given: string | undefined): unknown {
+  // A password may end with a space.
+  const text = isSecret ? given : given?.trim()
   if (text === undefined || text === '') return fallback
   if (kind === 'whole number') return /^\d{1,9}$/.test(text) ? Number(text) : text
   if (kind === 'list')

@@ -30,7 +30,8 @@ export const ServerSettings = Type.Object({
   }),
   ALLOWED_HOSTS: Type.Array(Type.String({ pattern: '^[^/\\s]+$' }), {
     default: [],
-    description: 'Host names the server answers for, beside those of PUBLIC_URL; separated by commas.',
+    description:
+      'Host names the server answers for, beside those of PUBLIC_URL; separated by commas. `*` is all.',
     must: 'must be host names, separated by commas',
     otherwise: 'all',
   }),

@@ -6,6 +6,7 @@ import {
   claimAttempt,
   openOutput,
   readRequest,
+  runningPrograms,
   writeEnding,
 } from '../attempts.ts'
 import { makeFolder } from '../durable-file.ts'
@@ -13,6 +14,7 @@ import { agentError, describeError, errorCode } from '../errors.ts'
 import { loadExecutor, readExecutorPackage } from '../executor-loader.ts'
 import { loadPrivileges } from '../privilege/declared.ts'
 import type { PrivilegedWay } from '../privilege/privilege.ts'
+import { signalGroup } from '../run.ts'
 import type { AttemptEnding, AttemptRequest } from '../schemas.ts'
 import { createCommandContext } from './command-context.ts'
 import { createStopper, type Stopper } from './stopper.ts'
@@ -24,10 +26,13 @@ export interface RunnerOptions {
   readonly log: Log
   /** SIGTERM of the runner itself: the unit is stopped, the machine shuts down. */
   readonly shutdown: AbortSignal
+  /** Something in the executor threw where nobody could catch it; the reason is the error. */
+  readonly crashed: AbortSignal
 }
 
 /** How long a stopped command may take to come back once its programs were told to end. */
 const graceMs = 20_000
+const resultBytes = 512 * 1024
 
 /**
  * Runs one attempt to its end: claims it, loads its one executor, runs the command's function, writes `result.json`. Throws FLT_ATTEMPT_TAKEN
@@ -49,6 +54,7 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
   } finally {
     stopper.close()
   }
+  await endLeftovers(folder)
   const finishedAt = new Date().toISOString()
   const written: AttemptEnding = { ...ending, startedAt: request.startedAt, finishedAt }
   await rm(folder.work, { recursive: true, force: true })
@@ -59,7 +65,7 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
 type Verdict = Pick<AttemptEnding, 'state' | 'reason' | 'exitCode' | 'result'>
 
 async function run(
-  { way: wayOf, log }: RunnerOptions,
+  options: RunnerOptions,
   folder: AttemptFolder,
   request: AttemptRequest,
   stopper: Stopper,
@@ -74,13 +80,13 @@ async function run(
   stopper.begin(atSafePoints(definition) ? 'safe-point' : 'at-once')
   await makeFolder(folder.work)
   const output = await openOutput(folder)
-  const way = wayOf(request.way)
+  const way = options.way(request.way)
   const context: CommandContext = createCommandContext({
     folder,
     request,
     stopper,
     way,
-    log,
+    log: options.log,
     manifest: source.manifest,
     outputFd: output.fd,
     privileges: async () => way.probe(await loadPrivileges(request.executors)),
@@ -89,6 +95,7 @@ async function run(
     const result: unknown = await Promise.race([
       Promise.resolve(command(request.input, context)),
       stopper.overdue(graceMs),
+      whenAborted(options.crashed),
     ])
     // A command that was told to stop and came back in peace had nothing left to stop.
     return { state: 'succeeded', ...(result === undefined ? {} : { result: asJson(result) }) }
@@ -119,9 +126,23 @@ function exitCodeOf(error: unknown): number | undefined {
   return typeof exitCode === 'number' && Number.isInteger(exitCode) && Math.abs(exitCode) <= 1024 ? exitCode : undefined
 }
 
-/** What is not JSON would be lost silently later; here it is an error of the executor. */
+/** What is not JSON, or does not fit into a frame, would be lost silently later; here it is an error of the executor. */
 function asJson(result: unknown): unknown {
-  return JSON.parse(JSON.stringify(result))
+  const text = JSON.stringify(result) ?? 'null'
+  const bytes = Buffer.byteLength(text)
+  if (bytes > resultBytes) throw agentError('FLT_ATTEMPT_RESULT_TOO_LARGE', { bytes, limit: resultBytes })
+  return JSON.parse(text)
+}
+
+/** A program that the command did not wait for must not outlive it, unless it may never be ended. */
+async function endLeftovers(folder: AttemptFolder): Promise<void> {
+  for (const program of await runningPrograms(folder)) if (program.keep !== true) signalGroup(program, 'SIGKILL')
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 function atSafePoints(definition: unknown): boolean {

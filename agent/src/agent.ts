@@ -1,0 +1,197 @@
+import type { Log } from '@fleetupdate/sdk'
+import { type AgentFrame, limits } from '@fleetupdate/sdk/protocol'
+import { backoffMs, pause } from './backoff.ts'
+import { createServerClock } from './clock.ts'
+import type { AgentConfig } from './config.ts'
+import { createConnection, type Outbox } from './connection.ts'
+import { createDispatcher } from './dispatcher.ts'
+import { enrol } from './enrol.ts'
+import { agentError, describeError, errorCode } from './errors.ts'
+import { createExecutorContext } from './executor-context.ts'
+import { type ExecutorHost, type HostedExecutor, loadExecutors } from './executor-host.ts'
+import { createFacts } from './facts.ts'
+import { createHttp, type SendHttp } from './http-request.ts'
+import { assertConfigured, createIdentityStore, type Identity, type IdentityStore } from './identity.ts'
+import { openJournal } from './journal.ts'
+import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.ts'
+import { createProbeMemory } from './privilege/probe-memory.ts'
+import { readBootId } from './process-record.ts'
+import { createRunnerStart } from './runner-start.ts'
+import { createSignedHttp } from './signed-http.ts'
+
+/** Where this agent is installed, and what kind of machine it is on. */
+export interface Installation {
+  readonly version: string
+  readonly node: string
+  /** The agent's main module, for runners. */
+  readonly main: string
+  readonly helper: string
+  readonly executors: string
+  readonly way: PrivilegedWay['kind']
+  readonly systemd: boolean
+}
+
+const sweepMs = 6 * 3_600_000
+const refusedMs = 300_000
+const bootIdUnknown = 'unknown'
+
+/** Runs the agent until the signal ends: enrols where needed, loads executors, takes up old attempts, connects. Runners live on. */
+export async function runAgent(
+  config: AgentConfig,
+  installation: Installation,
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  const folders = config.executors ?? [installation.executors]
+  const send = createHttp(config.serverUrl, signal)
+  const executors = await loadExecutors(folders, log)
+  for (const { id, version, reason } of executors.all)
+    log.info(`Executor ${id}`, { version, health: reason === undefined ? 'ok' : 'failed' })
+  const store = createIdentityStore(config.stateDir)
+  const identity = await identify(config, { store, send, log, signal })
+  if (!identity) return
+
+  const clock = createServerClock()
+  const way = createPrivilegedWay(installation.way, installation)
+  const probes = createProbeMemory(() => way.probe(executors.privileges), [
+    installation.helper,
+    '/etc/sudoers',
+    '/etc/sudoers.d',
+  ])
+  const journal = await openJournal(config.stateDir)
+  // The connection and those who speak through it need each other: they meet through this.
+  const outbox: Outbox = {
+    get online() {
+      return connection.online
+    },
+    send: (frame) => connection.send(frame),
+  }
+  const facts = createFacts({
+    executors: executors.all,
+    intervalMs: config.pollIntervalMs,
+    context: (executor, until) => factContext(executor, { way, log, signal: until, privileges: probes.probe }),
+    outbox,
+    log,
+    signal,
+  })
+  const dispatcher = createDispatcher({
+    journal,
+    executors,
+    executorFolders: folders,
+    way: way.kind,
+    clock,
+    outbox,
+    startRunner: createRunnerStart({ node: [installation.node], main: installation.main }, way, log),
+    commandEnded(plugin) {
+      probes.forget()
+      facts.refresh(plugin).catch((error) => log.error(describeError(error)))
+    },
+    log,
+  })
+  const connection = createConnection({
+    serverUrl: config.serverUrl,
+    http: createSignedHttp(send, { url: config.serverUrl, clock }, identity),
+    identity,
+    clock,
+    hello: () => helloFrame(config, installation, executors, dispatcher.attempts()),
+    opened(welcome) {
+      facts.opened(welcome.factRevision)
+      dispatcher.opened()
+    },
+    received(frame) {
+      if (frame.type === 'ack' && frame.facts !== undefined) facts.acknowledged(frame.facts)
+      dispatcher.received(frame)
+    },
+    log,
+    signal,
+  })
+  await dispatcher.recover()
+  await Promise.all([connection.run(), facts.run(), sweepNowAndThen(journal, { log, signal })])
+  await dispatcher.close()
+}
+
+/** Enrols anew whatever is enrolled already; the old identity is replaced only once the server confirmed the new one. */
+export async function enrolAnew(config: AgentConfig, signal: AbortSignal): Promise<Identity> {
+  const store = createIdentityStore(config.stateDir)
+  const agentId = config.id ?? (await store.load())?.agentId
+  if (agentId === undefined) throw missingId(config)
+  if (config.psk === undefined) throw agentError('FLT_ENROL_SECRET_MISSING')
+  const { psk, serverUrl } = config
+  return enrol({ agentId, psk, serverUrl, send: createHttp(serverUrl, signal), store, signal })
+}
+
+interface Surroundings {
+  readonly store: IdentityStore
+  readonly send: SendHttp
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+/** The identity on disk, or a new one; undefined where the signal ended the wait for it. */
+async function identify(config: AgentConfig, surroundings: Surroundings): Promise<Identity | undefined> {
+  const { store, send, log, signal } = surroundings
+  const identity = await store.load()
+  if (identity) {
+    assertConfigured(identity, config.id)
+    return identity
+  }
+  const { id: agentId, psk, serverUrl } = config
+  if (agentId === undefined) throw missingId(config)
+  if (psk === undefined) throw agentError('FLT_ENROL_SECRET_MISSING')
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      const enrolled = await enrol({ agentId, psk, serverUrl, send, store, signal })
+      log.info(`Enrolled as ${agentId}.`)
+      return enrolled
+    } catch (error) {
+      if (signal.aborted) return undefined
+      log.warn(describeError(error))
+      const refused = errorCode(error) === 'FLT_ENROL_REFUSED' || errorCode(error) === 'FLT_ENROL_IMPOSTOR'
+      await pause(refused ? refusedMs : backoffMs(failures), signal)
+    }
+  }
+  return undefined
+}
+
+function missingId({ file }: AgentConfig): Error {
+  const fix = 'Give this machine a name of letters, digits, dots and dashes.'
+  return agentError('FLT_AGENT_CONFIG_INVALID', { file, key: 'agent.id', problem: 'is missing', fix })
+}
+
+function helloFrame(
+  config: AgentConfig,
+  { version }: Installation,
+  executors: ExecutorHost,
+  attempts: Extract<AgentFrame, { type: 'hello' }>['attempts'],
+): AgentFrame {
+  return {
+    type: 'hello',
+    protocol: limits.protocol,
+    agentVersion: version,
+    bootId: readBootId() || bootIdUnknown,
+    executors: executors.all.slice(0, 256).map(({ id, version: own, contractHash, reason }) => ({
+      id,
+      version: own,
+      contractHash,
+      ...(reason === undefined ? { health: 'ok' } : { health: 'failed', reason: reason.slice(0, 4000) }),
+    })),
+    attempts,
+    ...(config.apps.length === 0 ? {} : { apps: [...config.apps] }),
+  }
+}
+
+function factContext(
+  { id, manifest }: HostedExecutor,
+  settings: Pick<Parameters<typeof createExecutorContext>[0], 'way' | 'log' | 'signal' | 'privileges'>,
+) {
+  return createExecutorContext({ ...settings, manifest: manifest ?? { id, sdk: '1' } })
+}
+
+async function sweepNowAndThen(
+  journal: { sweep(nowMs: number): Promise<void> },
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  while (!signal.aborted) {
+    await journal.sweep(Date.now()).catch((error) => log.error(`The journal cannot be swept: ${describeError(error)}`))
+    await pause(sweepMs, signal)
+  }
+}

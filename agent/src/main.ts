@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { FleetError, type Log } from '@fleetupdate/sdk'
+import { enrolAnew, type Installation, runAgent } from './agent.ts'
+import { type AgentConfig, readConfig } from './config.ts'
+import { agentError, describeError, errorCode } from './errors.ts'
+import { createLog } from './log.ts'
+import { createPrivilegedWay } from './privilege/privilege.ts'
+import { runAttempt } from './runner/runner.ts'
+import { lockState } from './state-lock.ts'
+import { version } from './version.ts'
+
+// The process edge: the only file that looks at arguments and environment, handles signals and sets the exit code.
+
+const main = fileURLToPath(import.meta.url)
+const folder = dirname(main)
+const helper = join(folder, 'root-helper')
+const systemd = existsSync('/run/systemd/system')
+
+/** Exit code of a configuration or a call that cannot work: restarting does not help. */
+const usageCode = 2
+
+async function start(): Promise<void> {
+  const [command = 'run', argument] = process.argv.slice(2)
+  if (command === 'version') return void process.stdout.write(`${version}\n`)
+  if (command === 'attempt' && argument !== undefined) return attempt(resolve(argument))
+  if (command === 'run') return run()
+  if (command === 'enroll') return enroll()
+  throw agentError('FLT_AGENT_USAGE', { command: process.argv.slice(2).join(' ') })
+}
+
+async function run(): Promise<void> {
+  const config = await readConfig(process.env)
+  const log = logOf(config)
+  for (const warning of config.warnings) log.warn(warning)
+  const unlock = await lockState(config.stateDir, process.pid)
+  const stopping = stopOnSignals()
+  // What an executor throws out of a timer must not take the others down: nothing of the agent's own state hangs on it.
+  process.on('uncaughtException', (error) => log.error(`Uncaught: ${describeError(error)}`))
+  process.on('unhandledRejection', (error) => log.error(`Unhandled: ${describeError(error)}`))
+  log.info('Agent starts.', { version, server: config.serverUrl, state: config.stateDir })
+  try {
+    await runAgent(config, installation(config), { log, signal: stopping })
+  } finally {
+    await unlock()
+  }
+}
+
+async function enroll(): Promise<void> {
+  const config = await readConfig(process.env)
+  const unlock = await lockState(config.stateDir, process.pid)
+  try {
+    const { agentId } = await enrolAnew(config, stopOnSignals())
+    process.stdout.write(`Enrolled as ${agentId} at ${config.serverUrl}.\n`)
+  } finally {
+    await unlock()
+  }
+}
+
+async function attempt(dir: string): Promise<void> {
+  const log = createLog((line) => void process.stderr.write(`${line}\n`), { least: 'info' })
+  const crashed = new AbortController()
+  process.on('uncaughtException', (error) => crashed.abort(error))
+  process.on('unhandledRejection', (error) => crashed.abort(error))
+  const shutdown = stopOnSignals()
+  await runAttempt({
+    dir,
+    pid: process.pid,
+    way: (kind) => createPrivilegedWay(kind, { helper, systemd }),
+    log,
+    shutdown,
+    crashed: crashed.signal,
+  })
+}
+
+function installation(config: AgentConfig): Installation {
+  const asRoot = process.getuid?.() === 0
+  const possible = asRoot ? 'direct' : existsSync(helper) ? 'sudo' : 'none'
+  return {
+    version,
+    node: process.execPath,
+    main,
+    helper,
+    executors: join(folder, 'executors'),
+    way: config.privilege === 'auto' ? possible : config.privilege,
+    systemd,
+  }
+}
+
+function logOf({ verbose }: AgentConfig): Log {
+  return createLog((line) => void process.stderr.write(`${line}\n`), { least: verbose ? 'debug' : 'info' })
+}
+
+function stopOnSignals(): AbortSignal {
+  const stopping = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(new Error('stopped')))
+  return stopping.signal
+}
+
+start().then(
+  () => process.exit(),
+  (error: unknown) => {
+    const known = error instanceof FleetError
+    const more = process.env.VERBOSE === '1' && error instanceof Error ? `\n${error.stack}` : ''
+    process.stderr.write(`fleetupdate-agent: ${describeError(error)}${known ? ` (${errorCode(error)})` : ''}${more}\n`)
+    process.exit(/^FLT_AGENT_|^FLT_ENROL_SECRET/.test(errorCode(error)) ? usageCode : 1)
+  },
+)
