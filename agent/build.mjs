@@ -1,5 +1,5 @@
 // Bundles the agent into self-contained files. Schemas become plain JSON while building: TypeBox itself would cost 5 MB at run time.
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, copyFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -35,7 +35,10 @@ export async function buildAgent(outdir = join(here, 'dist')) {
     .flatMap(({ inputs }) => Object.entries(inputs))
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && /node_modules\/typebox\//.test(path))
   if (strangers.length > 0) throw new Error(`The agent must not bundle TypeBox, but ${strangers[0][0]} got in.`)
-  await Promise.all(['main.js', 'root-helper.js'].map((file) => chmod(join(outdir, file), 0o755)))
+  // sudo knows the helper by this name; it runs as a module because of the package.json beside it.
+  await copyFile(join(outdir, 'root-helper.js'), join(outdir, 'root-helper'))
+  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n')
+  await Promise.all(['main.js', 'root-helper.js', 'root-helper'].map((file) => chmod(join(outdir, file), 0o755)))
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) await buildAgent()

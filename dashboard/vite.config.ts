@@ -1,10 +1,15 @@
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
+import { registerTS } from 'vue/compiler-sfc'
 import { checkMessages } from './build/check-messages.ts'
 import { coreIcons } from './build/core-icons.ts'
 import { firstLoad } from './build/first-load.ts'
 import { sharedModules, shareModules } from './build/shared-modules.ts'
+
+// So that components may declare their props by types of the sdk; the native compiler has no such interface.
+registerTS(() => createRequire(import.meta.url)('typescript'))
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
@@ -27,6 +32,18 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
-    rolldownOptions: { external: [...sharedModules] },
+    // The largest is the set of all icons, loaded only where a panel names an unusual one.
+    chunkSizeWarningLimit: 700,
+    rolldownOptions: {
+      external: [...sharedModules],
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'vendor', test: /node_modules\/(vue-router|vue-i18n|@intlify)\// },
+            { name: 'shell', test: /dashboard\/src\/(?!pages\/|messages\/)(?!.*(Terminal|Chart)View)/ },
+          ],
+        },
+      },
+    },
   },
 })

@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url'
 /** Root of the checkout. */
 export const repository = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 
-/** The folders of the built-in capabilities, as `npm start` uses them. */
+/** The folder of the built-in executors, as `npm start` gives it to its agent; the server finds its plugins itself. */
 export const builtIns = {
-  pluginDirs: [join(repository, 'plugins')],
   executorDirs: [join(repository, 'agent-plugins')],
 }

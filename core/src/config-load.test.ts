@@ -57,10 +57,9 @@ describe('reading the settings', () => {
   })
 
   test.each([
-    ['PORT', 'abc', 'PORT: must be a whole number from 1 to 65535, not "abc".'],
-    ['PORT', '0', 'PORT: must be a whole number from 1 to 65535, not "0".'],
-    ['PORT', '70000', 'PORT: must be a whole number from 1 to 65535, not "70000".'],
-    ['PORT', '8e3', 'PORT: must be a whole number from 1 to 65535, not "8e3".'],
+    ['PORT', 'abc', 'PORT: must be a whole number from 0 (any free port) to 65535, not "abc".'],
+    ['PORT', '70000', 'PORT: must be a whole number from 0 (any free port) to 65535, not "70000".'],
+    ['PORT', '8e3', 'PORT: must be a whole number from 0 (any free port) to 65535, not "8e3".'],
     [
       'PUBLIC_URL',
       'fleet.example.com',

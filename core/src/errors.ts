@@ -124,6 +124,14 @@ export const catalogue = {
     status: 500,
     message: 'Port {port} is taken. Set PORT to a free one, or stop what listens there.',
   },
+  FLT_START_PORT_FORBIDDEN: {
+    status: 500,
+    message: 'Port {port} needs rights this user does not have. Set PORT to 1024 or higher.',
+  },
+  FLT_START_HOST: {
+    status: 500,
+    message: 'HOST {host} is no address of this machine. Use 0.0.0.0 for all of them.',
+  },
   FLT_START_DATA_DIR: {
     status: 500,
     message: 'DATA_DIR {path} cannot be written: {problem}. Give its owner write access, or set another.',

@@ -1,12 +1,17 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { FleetError } from '@fleetupdate/sdk'
 import { buildApp } from './app.ts'
+import type { ServerConfig } from './config.ts'
 import { readConfig } from './config-load.ts'
 import { createLog } from './log.ts'
 
 const log = createLog((line) => process.stderr.write(line), process.env.VERBOSE === '1' ? 'debug' : 'info')
 
 try {
-  const config = readConfig(process.env)
+  const config = withBuiltIns(readConfig(process.env, process.argv.slice(2)))
+  for (const notice of config.notices) log.warn(notice)
   const app = await buildApp(config, { log, onFatal: stopNow })
   const { port, urls } = await app.listen()
   for (const line of welcome(urls, config.uiUser, app.firstPassword)) console.log(line)
@@ -46,6 +51,19 @@ function welcome(
       '  (shown this once; change it in Settings)',
     )
   return [...lines, '']
+}
+
+/** Adds what comes with the server: in an installation beside this file, in a checkout in its rooms. */
+function withBuiltIns(config: ServerConfig): ServerConfig {
+  const here = dirname(fileURLToPath(import.meta.url))
+  const first = (...places: readonly string[]): string | undefined =>
+    places.map((place) => join(here, place)).find((folder) => existsSync(folder))
+  const plugins = first('plugins', '../../plugins')
+  return {
+    ...config,
+    pluginDirs: plugins === undefined ? config.pluginDirs : [plugins, ...config.pluginDirs],
+    dashboardDir: config.dashboardDir ?? first('dashboard', '../../dashboard/dist'),
+  }
 }
 
 function isInvite(message: unknown): message is { type: 'invite'; agentId: string } {

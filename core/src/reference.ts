@@ -2,3 +2,4 @@ import { catalogue } from './errors.ts'
 
 /** The server's error catalogue, for the generated reference page. */
 export const serverErrors = catalogue
+export { settingsReference } from './settings-reference.ts'

@@ -16,10 +16,10 @@ export const ServerSettings = Type.Object({
   }),
   PORT: Type.Integer({
     default: 8000,
-    minimum: 1,
+    minimum: 0,
     maximum: 65535,
     description: 'TCP port of the API, the WebSockets and the dashboard.',
-    must: 'must be a whole number from 1 to 65535',
+    must: 'must be a whole number from 0 (any free port) to 65535',
   }),
   PUBLIC_URL: Type.Array(Type.String({ pattern: '^https?://[^/?#@\\s]+/?$' }), {
     default: [],
@@ -60,7 +60,8 @@ export const ServerSettings = Type.Object({
   ),
   PLUGIN_DIRS: Type.Array(Type.String(Folder), {
     default: [],
-    description: 'Folders whose sub-folders are plugins, beside `plugins` in DATA_DIR; separated by commas.',
+    description:
+      'More folders whose sub-folders are plugins, beside those that come with the server and `plugins` in DATA_DIR; separated by commas.',
     must: 'must be folders, separated by commas',
     otherwise: 'none',
   }),

@@ -34,8 +34,6 @@ function startServer() {
   const child = spawn(process.execPath, [join(root, 'core/dist/main.js')], {
     cwd: root,
     env: {
-      PLUGIN_DIRS: join(root, 'plugins'),
-      DASHBOARD_DIR: join(root, 'dashboard/dist'),
       ...process.env,
       DATA_DIR: dataDir,
     },

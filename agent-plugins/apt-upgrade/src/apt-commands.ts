@@ -52,6 +52,11 @@ export const repairDependencies: Invocation = {
   args: [...options(-1), '--fix-broken', 'install'],
 }
 
+/** Installs packages anew whose files an interrupted dpkg left in an unknown state. Privilege `reinstall`. */
+export function reinstall(names: readonly string[]): Invocation {
+  return { program: '/usr/bin/apt-get', args: [...options(-1), '--reinstall', 'install', '--', ...names] }
+}
+
 /** Marks packages as automatically installed again, which `apt-get install NAME` undoes [m]. Privilege `restore-marks`. */
 export function markAutomatic(names: readonly string[]): Invocation {
   return { program: '/usr/bin/apt-mark', args: ['auto', '--', ...names] }

@@ -7,6 +7,7 @@ import {
   type Invocation,
   markAutomatic,
   packageEnvironment,
+  reinstall,
   repairDependencies,
   repairDpkg,
   upgrade,
@@ -47,6 +48,7 @@ describe('the privileges of apt-upgrade', () => {
     ['download-selected', download(names, 3)],
     ['upgrade-all', upgrade('all', 3)],
     ['upgrade-selected', upgrade(names, -1)],
+    ['reinstall', reinstall(names)],
     ['restore-marks', markAutomatic(names)],
   ])('cover exactly what the executor starts: %s', (id, invocation) => {
     expect(matching(invocation)).toEqual([id])
@@ -69,6 +71,7 @@ describe('the privileges of apt-upgrade', () => {
   ])('refuse %j as the name of a package', (name) => {
     expect(matching(upgrade(['curl', name], -1))).toEqual([])
     expect(matching(markAutomatic([name]))).toEqual([])
+    expect(matching(reinstall([name]))).toEqual([])
   })
 
   it('refuse a further option', () => {

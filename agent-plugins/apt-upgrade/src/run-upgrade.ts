@@ -3,23 +3,23 @@ import type { CommandContext } from '@fleetupdate/sdk/executor'
 import {
   download,
   type Invocation,
-  markAutomatic,
   packageEnvironment,
-  repairDependencies,
-  repairDpkg,
+  type Scope,
   type StatusFd,
   upgrade,
 } from './apt-commands.ts'
-import { changedPackages, installedVersions, isInterrupted } from './dpkg-state.ts'
+import { keepingMarks } from './automatic-marks.ts'
+import { changedPackages, hasJournal, packageStates } from './dpkg-state.ts'
 import { explainFailure } from './failure.ts'
 import { waitForPackageLocks } from './locks.ts'
 import { makePlan, type Plan, PlanFailed } from './plan.ts'
 import { anyExitCode } from './process-result.ts'
+import { repair } from './repair.ts'
 import { followPhase, type Phase } from './upgrade-progress.ts'
 
 /**
  * Repairs dpkg where it was interrupted, downloads, installs, and answers what really changed. Stops only between these steps. A plan
- * that does not hold any more ends it before anything is changed.
+ * that does not hold any more ends it before anything is changed; so does a package that can't be repaired, at the end.
  */
 export async function runUpgrade(input: UpgradeInput, context: CommandContext): Promise<UpgradeResult> {
   await waitForPackageLocks(context, ({ pid, command }) => {
@@ -27,28 +27,31 @@ export async function runUpgrade(input: UpgradeInput, context: CommandContext): 
     context.write(`Waiting: the package system is in use by process ${pid} (${command}).\n`)
   })
   context.checkpoint()
-  const before = await installedVersions(context)
-  const plan = await planAndRepair(input, context)
+  const before = await packageStates(context)
+  const interrupted = before.unfinished.length > 0 || (await hasJournal(context.root))
+  const obstacle = interrupted ? await repairFirst(input, context) : undefined
+  const plan = holding(await planOrFail(input, context), context)
   if (plan.scope === 'nothing') context.write('Nothing to upgrade.\n')
   else await takeUpgrades(plan, plan.scope, context)
-  const packages = changedPackages(before, await installedVersions(context), plan.packages)
+  const after = await packageStates(context)
+  if (after.unfinished.length > 0) {
+    const names = after.unfinished.slice(0, 20).join(', ')
+    context.fail(`Not completely installed: ${names}. ${obstacle ?? 'See the output.'}`)
+  }
   context.progress({ percent: 100, message: 'Done' })
+  const packages = changedPackages(before.installed, after.installed, plan.packages)
   return { packages, planHash: plan.planHash, kept: [...plan.kept] }
 }
 
-async function planAndRepair(input: UpgradeInput, context: CommandContext): Promise<Plan> {
-  if (!(await isInterrupted(context))) return holding(await planOrFail(input, context), context)
+/** Answers why something may be left that could not be repaired. */
+async function repairFirst(input: UpgradeInput, context: CommandContext): Promise<string | undefined> {
   const asFound = await makePlan(input, context).catch(unlessRefused)
   if (asFound !== undefined) holding(asFound, context)
   context.progress({ message: 'Repairing an interrupted installation' })
   context.write('An earlier installation was interrupted; it is finished first.\n')
-  // Its failure is no verdict: what still stands in the way is named by the next step.
-  await privileged(repairDpkg, context)
-  if ((await makePlan(input, context).catch(unlessRefused)) === undefined) {
-    await privileged(repairDependencies, context)
-  }
+  const obstacle = await repair(context)
   context.checkpoint()
-  return holding(await planOrFail(input, context), context)
+  return obstacle
 }
 
 async function planOrFail(input: UpgradeInput, context: CommandContext): Promise<Plan> {
@@ -70,20 +73,13 @@ function holding(plan: Plan, context: CommandContext): Plan {
   )
 }
 
-async function takeUpgrades(
-  plan: Plan,
-  scope: 'all' | readonly string[],
-  context: CommandContext,
-): Promise<void> {
+async function takeUpgrades(plan: Plan, scope: Scope, context: CommandContext): Promise<void> {
   const statusFd: StatusFd = process.getuid?.() === 0 ? 3 : -1
   await runPhase('download', download(scope, statusFd), plan, context)
   context.checkpoint()
-  const automatic = scope === 'all' ? [] : await automaticAmong(scope, context)
-  try {
-    await runPhase('install', upgrade(scope, statusFd), plan, context)
-  } finally {
-    if (scope !== 'all') await restoreMarks(automatic, scope, context)
-  }
+  const install = () => runPhase('install', upgrade(scope, statusFd), plan, context)
+  if (scope === 'all') await install()
+  else await keepingMarks(scope, context, install)
 }
 
 async function runPhase(
@@ -106,25 +102,4 @@ async function runPhase(
   context.checkpoint()
   const reason = explainFailure({ text: finished.tail ?? '', errors: progress.errors })
   context.fail(reason, { exitCode: finished.exitCode })
-}
-
-async function privileged({ program, args }: Invocation, context: CommandContext): Promise<void> {
-  await context.run(program, args, { env: packageEnvironment, okCodes: anyExitCode, onAbort: 'never' })
-}
-
-async function automaticAmong(names: readonly string[], context: CommandContext): Promise<string[]> {
-  const { stdout } = await context.run('apt-mark', ['showauto', '--', ...names], { output: 'capture' })
-  return stdout.split('\n').filter((line) => line !== '')
-}
-
-/** `apt-get install NAME` makes a package count as wanted by a person: it would never be removed with what needed it. */
-async function restoreMarks(
-  automatic: readonly string[],
-  names: readonly string[],
-  context: CommandContext,
-): Promise<void> {
-  if (automatic.length === 0) return
-  const still = new Set(await automaticAmong(names, context))
-  const lost = automatic.filter((name) => !still.has(name))
-  if (lost.length > 0) await privileged(markAutomatic(lost), context)
 }

@@ -46,8 +46,12 @@ export function followContracts(deps: {
         log.error(`The facets of "${plugin}" could not be computed`, { error: String(error) }),
       )
   })
-  for (const plugin of new Set([...contracts.facetNames().values()].map(({ qualified }) => pluginOf(qualified))))
-    work = work.then(() => refresh({ store, index, contracts }, plugin, disposed.signal)).catch(() => undefined)
+  for (const plugin of new Set(
+    [...contracts.facetNames().values()].map(({ qualified }) => pluginOf(qualified)),
+  ))
+    work = work
+      .then(() => refresh({ store, index, contracts }, plugin, disposed.signal))
+      .catch(() => undefined)
   return () => {
     disposed.abort()
     end()
@@ -75,7 +79,11 @@ async function refresh(
     const last = agents.at(-1)
     if (!last) return
     after = last.agentId
-    await refreshAgents({ store, index, contracts }, plugin, agents.map((row) => row.agentId))
+    await refreshAgents(
+      { store, index, contracts },
+      plugin,
+      agents.map((row) => row.agentId),
+    )
     await turn()
   }
 }

@@ -2,7 +2,7 @@ import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
 import type { EventBus } from '../events/bus.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
-import type { FleetIndex } from './fleet-index.ts'
+import type { AgentEntry, FleetIndex } from './fleet-index.ts'
 import { type AgentSession, closeCodes } from './session.ts'
 
 /** Who is connected. One live session per agent: the newer replaces the older. */
@@ -27,6 +27,7 @@ export interface PresenceOptions {
   readonly bus: EventBus
   readonly log: Log
   readonly instanceId: string
+  readonly shareExecutors: (json: string) => AgentEntry['executors']
   readonly now: () => number
 }
 
@@ -34,7 +35,8 @@ const sweepMs = 5_000
 const flushMs = 60_000
 const flushedAtOnce = 500
 
-export function createPresence({ store, index, bus, log, instanceId, now }: PresenceOptions): Presence {
+export function createPresence(options: PresenceOptions): Presence {
+  const { store, index, bus, log, instanceId, shareExecutors, now } = options
   const live = new Map<string, AgentSession>()
   const unflushed = new Set<string>()
   const startedMs = now()
@@ -92,7 +94,10 @@ export function createPresence({ store, index, bus, log, instanceId, now }: Pres
     isLive: (session) => live.get(session.agentId) === session,
     async begin(session, hello) {
       const { agentId } = session
-      const [next] = await store.write(beginStatements(store, agentId, hello, instanceId, now()))
+      const executors = executorsOf(hello)
+      const [next] = await store.write(
+        beginStatements(store, { agentId, hello, executors, instanceId, nowMs: now() }),
+      )
       session.epoch = Number(next?.rows[0]?.sessionEpoch ?? 0)
       const entry = index.get(agentId)
       if (!entry || entry.revoked || entry.generation !== session.generation) {
@@ -107,6 +112,7 @@ export function createPresence({ store, index, bus, log, instanceId, now }: Pres
       live.set(agentId, session)
       former?.close(closeCodes.replaced, 'A newer session took over.')
       entry.lastSeenMs = session.lastHeardMs
+      entry.executors = shareExecutors(executors)
       index.setOnline(agentId, 'online')
       bus.emit('agent.connected', { agentId })
       bus.emit('agent.updated', { agentId })
@@ -142,14 +148,18 @@ export function createPresence({ store, index, bus, log, instanceId, now }: Pres
   }
 }
 
+interface Beginning {
+  readonly agentId: string
+  readonly hello: AgentFrameOf<'hello'>
+  /** JSON. */
+  readonly executors: string
+  readonly instanceId: string
+  readonly nowMs: number
+}
+
 /** The first statement returns the new session's epoch. */
-function beginStatements(
-  store: Store,
-  agentId: string,
-  hello: AgentFrameOf<'hello'>,
-  instanceId: string,
-  nowMs: number,
-): readonly WriteStatement[] {
+function beginStatements(store: Store, beginning: Beginning): readonly WriteStatement[] {
+  const { agentId, hello, executors, instanceId, nowMs } = beginning
   const session = store.read
     .insertInto('agent_sessions')
     .values({ agentId, sessionEpoch: 1, instanceId })
@@ -159,13 +169,6 @@ function beginStatements(
         .doUpdateSet((eb) => ({ sessionEpoch: eb('agent_sessions.sessionEpoch', '+', 1), instanceId })),
     )
     .returning('sessionEpoch')
-  const executors = hello.executors.map(({ id, version, contractHash, health, reason }) => ({
-    id,
-    version,
-    contractHash,
-    health,
-    reason,
-  }))
   const apps = JSON.stringify(hello.apps ?? [])
   const agent = store.read
     .updateTable('agents')
@@ -175,11 +178,24 @@ function beginStatements(
       lastSeenAt: nowMs,
       agentVersion: hello.agentVersion,
       bootId: hello.bootId,
-      executors: JSON.stringify(executors),
+      executors,
       apps: apps.length <= maxAppsLength ? apps : '[]',
     })
     .where('id', '=', agentId)
   return [session.compile(), agent.compile()]
+}
+
+/** Only what is known: a newer agent may tell more. */
+function executorsOf(hello: AgentFrameOf<'hello'>): string {
+  return JSON.stringify(
+    hello.executors.map(({ id, version, contractHash, health, reason }) => ({
+      id,
+      version,
+      contractHash,
+      health,
+      reason,
+    })),
+  )
 }
 
 const maxAppsLength = 64 * 1024

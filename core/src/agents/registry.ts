@@ -4,7 +4,7 @@ import { fleetError } from '../errors.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { AgentEntry, FleetIndex, StoredFacet } from './fleet-index.ts'
-import { firstAfter, parseFilter, parseSearch, parseSort, type Position } from './list-query.ts'
+import { firstAfter, type Position, parseFilter, parseSearch, parseSort } from './list-query.ts'
 import { isoTime, viewAgents } from './view.ts'
 
 export interface AgentListQuery {
@@ -124,20 +124,23 @@ export function createRegistry(deps: {
 }
 
 /** Fills the index from the store; all agents are offline until they connect. */
-export async function loadIndex(store: Store, index: FleetIndex): Promise<void> {
+export async function loadIndex(
+  store: Store,
+  index: FleetIndex,
+  shareExecutors: (json: string) => AgentEntry['executors'],
+): Promise<void> {
   const facets = new Map<string, Record<string, StoredFacet>>()
   for (const row of await store.read.selectFrom('agent_facets').selectAll().execute()) {
     const own = facets.get(row.agentId) ?? {}
     facets.set(row.agentId, own)
-    own[row.name] =
-      row.kind === 'string' ? row.text : row.kind === 'boolean' ? row.number === 1 : row.number
+    own[row.name] = row.kind === 'string' ? row.text : row.kind === 'boolean' ? row.number === 1 : row.number
   }
   const agents = await store.read
     .selectFrom('agents')
-    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt'])
+    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt', 'executors'])
     .where('removedAt', 'is', null)
     .execute()
-  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt } of agents)
+  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt, executors } of agents)
     index.put({
       id,
       generation,
@@ -146,12 +149,14 @@ export async function loadIndex(store: Store, index: FleetIndex): Promise<void> 
       online: false,
       lastSeenMs: lastSeenAt,
       facets: facets.get(id) ?? {},
+      executors: shareExecutors(executors),
     })
 }
 
 function readCursor(text: string, sort: string): Position {
   const [madeFor, value, id] = decodeCursor(text, 3)
-  if (madeFor !== sort || typeof id !== 'string' || value === undefined) throw fleetError('FLT_CURSOR_INVALID')
+  if (madeFor !== sort || typeof id !== 'string' || value === undefined)
+    throw fleetError('FLT_CURSOR_INVALID')
   return { value, id }
 }
 

@@ -1,4 +1,4 @@
-import type { AgentView, ExecutorView } from '@fleetupdate/sdk'
+import type { AgentView } from '@fleetupdate/sdk'
 import type { Store } from '../store/store.ts'
 import type { AgentEntry } from './fleet-index.ts'
 import type { AgentTables } from './tables.ts'
@@ -11,7 +11,7 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
   if (ids.length === 0) return []
   const rows = await store.read
     .selectFrom('agents')
-    .select(['id', 'agentVersion', 'executors', 'apps'])
+    .select(['id', 'agentVersion', 'apps'])
     .where('id', 'in', ids)
     .execute()
   const facts = await store.read
@@ -30,8 +30,8 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
       enrolledAt: isoTime(entry.enrolledAt),
       lastSeenAt: entry.lastSeenMs === null ? null : isoTime(entry.lastSeenMs),
       agentVersion: row?.agentVersion ?? null,
-      executors: JSON.parse(row?.executors ?? '[]') as ExecutorView[],
-      apps: JSON.parse(row?.apps ?? '[]') as unknown[],
+      executors: [...entry.executors],
+      apps: JSON.parse(row?.apps ?? '[]'),
       ...viewFacts(factsOf.get(entry.id) ?? []),
       facets: entry.facets,
     }

@@ -3,6 +3,7 @@ import argon2 from 'argon2'
 import bcrypt from 'bcryptjs'
 import { SignJWT } from 'jose'
 import { afterEach, describe, expect, test } from 'vitest'
+import { createLoginBackoff } from './login-backoff.ts'
 import { startTestPeople, type TestPeople } from './testing/test-people.ts'
 
 let people: TestPeople
@@ -296,7 +297,10 @@ describe('guessing', () => {
     await people.logIn('wrong')
     await people.logIn('right-password')
     people.wait(3 * 24 * 3_600_000)
+    const tomorrow = Date.now() + 3 * 24 * 3_600_000
     await people.people.sessions.sweep()
+    await createLoginBackoff(people.store, () => tomorrow).sweep()
+    expect(await people.store.read.selectFrom('login_backoff').selectAll().execute()).toEqual([])
     expect(await people.store.read.selectFrom('sessions').selectAll().execute()).toEqual([])
   })
 })

@@ -142,14 +142,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         event: { type: 'forget' },
         patch: { reason: 'The agent came back without any record of this attempt.' },
       }
-    if (command.cancelRequestedAt !== null && command.cancelSentMs + repeatCancelMs <= now()) sendCancel(command)
+    if (command.cancelRequestedAt !== null && command.cancelSentMs + repeatCancelMs <= now())
+      sendCancel(command)
     return undefined
   }
 
   const sweep = setInterval(() => {
     const ended: Change[] = []
     for (const command of open.all()) {
-      const change = sweepOne(command)
+      const change = command.isStored ? sweepOne(command) : undefined
       if (change) ended.push(change)
     }
     const freed = new Set(ended.map(({ command }) => command.agentId))
@@ -169,7 +170,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const session = sessionOf(candidate.agentId)
       if (!session || (candidate.notBefore ?? 0) > now() || candidate.expiresAt <= now()) return undefined
       const { lane } = candidate
-      if (lane !== null && open.of(candidate.agentId).some((other) => blocks(other, lane, now()))) return undefined
+      if (lane !== null && open.of(candidate.agentId).some((other) => blocks(other, lane, now())))
+        return undefined
       return { notAfter: notAfter(candidate.expiresAt), generation: session.generation }
     },
     dispose: () => clearInterval(sweep),
@@ -187,7 +189,7 @@ function takeable(commands: readonly OpenCommand[], nowMs: number): OpenCommand[
       if (busy.has(command.lane)) continue
       busy.add(command.lane)
     }
-    if (command.retryMs <= nowMs) ready.push(command)
+    if (command.isStored && command.retryMs <= nowMs) ready.push(command)
   }
   return ready
 }

@@ -40,7 +40,8 @@ export const commandMigrations: readonly Migration[] = [
       const index = (name: string, columns: string[]) =>
         db.schema.createIndex(name).on('commands').columns(columns).execute()
       await index('commands_agent', ['agentId', 'id'])
-      await index('commands_batch', ['batchId', 'state', 'id'])
+      await index('commands_batch', ['batchId', 'id'])
+      await index('commands_batch_state', ['batchId', 'state'])
       await index('commands_state', ['state', 'id'])
       await index('commands_finished', ['endless', 'finishedAt'])
       await db.schema

@@ -8,6 +8,8 @@ export interface OpenCommand
   > {
   /** JSON; undefined where it is so long that it is read when needed. */
   input: string | undefined
+  /** False until its first write is done: it takes its lane, and nothing else happens to it. */
+  isStored: boolean
   /** When the last offer was sent. */
   offeredMs: number
   cancelSentMs: number
@@ -67,8 +69,17 @@ export function createOpenCommands(): OpenCommands {
 
 /** Brings what is in memory back to what the store says, after a write failed. */
 export function restore(command: OpenCommand, row: CommandRow): void {
-  const { state, reason, epoch, generation, notAfter, startedAt, cancelRequestedAt, cancelForce, outputStored } =
-    row
+  const {
+    state,
+    reason,
+    epoch,
+    generation,
+    notAfter,
+    startedAt,
+    cancelRequestedAt,
+    cancelForce,
+    outputStored,
+  } = row
   Object.assign(command, {
     state,
     reason,
@@ -88,6 +99,7 @@ function openCommand(row: CommandRow): OpenCommand {
   return {
     ...kept,
     input: input.length <= keptInputLength ? input : undefined,
+    isStored: true,
     offeredMs: 0,
     cancelSentMs: 0,
     retryMs: 0,

@@ -9,7 +9,7 @@ export interface TopicSources {
   summary(id: string): Promise<AgentSummary | undefined>
   command(id: string): Promise<CommandView | undefined>
   counts(): Promise<Readonly<Record<string, number>>>
-  plugins(): unknown
+  plugins(): Promise<unknown>
 }
 
 const coalesceMs = 250
@@ -67,7 +67,7 @@ export function registerTopics(live: LiveHub, bus: EventBus, sources: TopicSourc
       flush(argument)
     }),
     live.topic('plugins', ({ send, signal }) => {
-      const flush = collect(coalesceMs, signal, async () => void send(sources.plugins()))
+      const flush = collect(coalesceMs, signal, async () => void send(await sources.plugins()))
       until(
         signal,
         bus.on('plugin.changed', ({ id }) => flush(id)),

@@ -30,7 +30,7 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
     connectionTimeout: 0,
     trustProxy: false,
     forceCloseConnections: true,
-    maxParamLength: 256,
+    routerOptions: { maxParamLength: 256 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
   registerErrorHandler(app, options.report)

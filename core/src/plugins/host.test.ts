@@ -55,7 +55,7 @@ function install(id: string, server: string, manifest: object = {}): void {
 async function start(): Promise<void> {
   host = createPluginHost({
     folders: [join(dir, 'plugins')],
-    corePaths: ['/api/agents'],
+    corePaths: () => ['/api/agents'],
     https: false,
     authenticate: async () => ({ name: 'ada', role: 'viewer', userId: 'u', sessionId: 's' }),
     report: () => undefined,

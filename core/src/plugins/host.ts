@@ -41,7 +41,8 @@ export interface PluginHost {
 
 export interface PluginHostOptions {
   readonly folders: readonly string[]
-  readonly corePaths: readonly string[]
+  /** Asked at the start: the paths the core serves itself. */
+  corePaths(): readonly string[]
   readonly https: boolean
   readonly authenticate: Authenticate
   readonly report: ReportError
@@ -55,7 +56,7 @@ interface Running {
 }
 
 export function createPluginHost(options: PluginHostOptions): PluginHost {
-  const table = createRouteTable(options.corePaths)
+  const table = createRouteTable(() => options.corePaths())
   const statuses = new Map<string, PluginStatus>()
   const running = new Map<string, Running>()
   const contracts = createContracts((id) => {

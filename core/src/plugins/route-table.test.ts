@@ -3,7 +3,7 @@ import { createRouteTable } from './route-table.ts'
 
 describe('the table of plugin paths', () => {
   test('gives every path under /api/plugins to its plugin, and root paths to who claimed them', () => {
-    const table = createRouteTable(['/api/agents/:id'])
+    const table = createRouteTable(() => ['/api/agents/:id'])
     expect(table.claim('logs', ['/api/commands/:id/stream'])).toBeUndefined()
     expect(table.owner('/api/plugins/metrics/agents/a/series')).toBe('metrics')
     expect(table.owner('/api/commands/42/stream')).toBe('logs')
@@ -13,7 +13,7 @@ describe('the table of plugin paths', () => {
   })
 
   test('refuses what the server or another plugin serves, also in another spelling', () => {
-    const table = createRouteTable(['/api/agents/:id'])
+    const table = createRouteTable(() => ['/api/agents/:id'])
     expect(table.claim('a', ['/api/agents/:name'])).toContain('belongs to the server')
     expect(table.claim('a', ['/api/agents/everything'])).toContain('belongs to the server')
     expect(table.claim('a', ['/metrics'])).toBeUndefined()

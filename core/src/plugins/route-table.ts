@@ -14,11 +14,11 @@ export interface RouteTable {
 }
 
 /** `taken` are the core's own paths, which no plugin may cover. */
-export function createRouteTable(taken: readonly string[]): RouteTable {
-  const core = taken.map((path) => split(path))
+export function createRouteTable(taken: () => readonly string[]): RouteTable {
   let claims: Claim[] = []
   return {
     claim(plugin, paths) {
+      const core = taken().map(split)
       for (const path of paths) {
         const segments = split(path)
         if (

@@ -17,7 +17,7 @@ export interface OutputOptions {
 export function registerOutput(root: FastifyInstance, { pages, readCommand }: OutputOptions): void {
   root.get<{ Params: { id: string }; Querystring: { from?: unknown; download?: unknown } }>(
     '/api/commands/:id/output',
-    { config: { role: 'viewer' } },
+    { config: { role: 'viewer' }, exposeHeadRoute: false },
     async (request, reply) => {
       const from = readOffset(request.query.from)
       const command = await readCommand(request.params.id)

@@ -44,9 +44,8 @@ export function placeChunks(
     if (chunk.offset > end) return { kind: 'gap', offset: chunk.offset, end }
     const { offset, text } = chunk
     const piece = offset === end ? { offset, end: chunk.end, text } : overlapping(chunk, end)
-    if (piece.offset !== end || !hasLength(piece, options.endless))
-      return { kind: 'mismatch', offset: end, end }
-    fresh.push(piece)
+    if (piece.offset !== end || !isWholeOrMarker(piece)) return { kind: 'mismatch', offset: end, end }
+    fresh.push(options.endless ? withinRange(piece) : piece)
     end = piece.end
   }
   return options.endless ? inRing(head, join(fresh), end) : upToLimit(head, join(fresh), end)
@@ -57,16 +56,20 @@ function overlapping(chunk: Piece, offset: number): Piece {
 }
 
 /** Else an agent could store much text in a short range, around every limit. */
-function hasLength(piece: Piece, endless: boolean): boolean {
+function isWholeOrMarker(piece: Piece): boolean {
   const size = Buffer.byteLength(piece.text)
-  const range = piece.end - piece.offset
-  return size === range || (size <= limits.markerBytes && (size <= range || !endless))
+  return size === piece.end - piece.offset || size <= limits.markerBytes
+}
+
+/** A ring is measured by its offsets: a marker that is longer than what it stands for is left out. */
+function withinRange(piece: Piece): Piece {
+  return Buffer.byteLength(piece.text) > piece.end - piece.offset ? { ...piece, text: '' } : piece
 }
 
 function inRing(head: Head, pieces: readonly Piece[], end: number): Placed {
   const tooLong = end - head.start > limits.outputBytes + limits.ringSlackBytes
   const start = tooLong ? end - limits.outputBytes : head.start
-  return { head: { start, end, bytes: end - start }, pieces }
+  return { head: { start, end, bytes: end - start }, pieces: pieces.filter(({ text }) => text !== '') }
 }
 
 function upToLimit(head: Head, pieces: readonly Piece[], end: number): Placed {

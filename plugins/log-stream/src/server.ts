@@ -19,12 +19,10 @@ export default definePlugin(logStream, {
   setup(context) {
     const { db, http, events, signal, log } = context
     const readCommand = context.commands.read
+    const report = (error: unknown): void =>
+      log.warn('A viewer could not be served', { error: String(error) })
     const pages = createOutputPages(db)
-    const commands = createWatchedCommands({
-      pages,
-      readCommand,
-      report: (error) => log.warn('A watched command could not be read', { error: String(error) }),
-    })
+    const commands = createWatchedCommands({ pages, readCommand, report })
     const store = createOutputStore(db, commands.stored)
     context.output.provide(store)
     events.on('command.updated', ({ commandId }) => commands.hint(commandId))
@@ -36,7 +34,7 @@ export default definePlugin(logStream, {
       const deleted = await deleteOldOutput({ db, readCommand, forget: store.forget }, limits, stopped)
       if (deleted > 0) log.info('Deleted the output of old commands', { commands: deleted })
     })
-    registerStream(http.root, { commands, pages, signal, heartbeatMs: 15_000, stallMs: 30_000 })
+    registerStream(http.root, { commands, pages, signal, heartbeatMs: 15_000, stallMs: 30_000, report })
     registerOutput(http.root, { pages, readCommand })
     context.live.topic('output', createOutputTopic(commands, pages))
   },

@@ -17,6 +17,7 @@ export interface StreamOptions {
   readonly heartbeatMs: number
   /** A viewer that takes nothing for so long is cut; it can resume. */
   readonly stallMs: number
+  readonly report: (error: unknown) => void
 }
 
 /**
@@ -27,7 +28,7 @@ export function registerStream(root: FastifyInstance, options: StreamOptions): v
   const { commands, pages } = options
   root.get<{ Params: { id: string } }>(
     '/api/commands/:id/stream',
-    { config: { role: 'viewer' } },
+    { config: { role: 'viewer' }, exposeHeadRoute: false },
     async (request, reply) => {
       const from = readOffset(request.headers['last-event-id'] ?? readQuery(request))
       const command = await commands.watch(request.params.id)
@@ -39,8 +40,9 @@ export function registerStream(root: FastifyInstance, options: StreamOptions): v
         const viewer = createViewer(stream, abort, options.stallMs)
         await watchOutput(command, viewer, { pages, from, signal, idleMs: options.heartbeatMs })
         stream.end()
-      } catch {
+      } catch (error) {
         // The store failed under an open stream: cut it, the viewer resumes where it was.
+        options.report(error)
         reply.raw.destroy()
       } finally {
         commands.release(command)

@@ -221,7 +221,14 @@ describe('a slow viewer', () => {
     const commands = createWatchedCommands({ pages, readCommand, report: () => undefined })
     const other = createTestHost(db, {})
     const { http, signal } = other.context
-    registerStream(http, { commands, pages, signal, heartbeatMs: 15_000, stallMs: 300 })
+    registerStream(http, {
+      commands,
+      pages,
+      signal,
+      heartbeatMs: 15_000,
+      stallMs: 300,
+      report: () => undefined,
+    })
     await http.listen({ port: 0, host: '127.0.0.1' })
     const { port } = http.server.address() as AddressInfo
     let buffered = 0

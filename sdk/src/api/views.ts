@@ -37,7 +37,8 @@ export const CommandView = Type.Object({
   output: Type.Optional(
     Type.Object({
       bytes: Type.Integer(),
-      sha256: Type.String(),
+      /** Absent for endless commands. */
+      sha256: Type.Optional(Type.String()),
       droppedBytes: Type.Optional(Type.Integer()),
       stored: Type.Boolean(),
     }),

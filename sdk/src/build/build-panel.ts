@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { build as bundle } from 'esbuild'
+import type { Plugin } from 'vite'
+import { contractAsJson } from './contract-json.ts'
 
 /** What the dashboard gives to every panel at run time; everything else is bundled. */
 export const panelExternals = ['vue', 'pinia', '@fleetupdate/sdk/panel'] as const
@@ -19,7 +22,7 @@ export async function buildPanel(dir: string): Promise<readonly string[]> {
     configFile: false,
     logLevel: 'warn',
     define: { 'process.env.NODE_ENV': '"production"' },
-    plugins: [vue()],
+    plugins: [contracts(), vue()],
     build: {
       outDir: 'dist',
       emptyOutDir: false,
@@ -29,6 +32,25 @@ export async function buildPanel(dir: string): Promise<readonly string[]> {
     },
   })
   return ['dist/panel.js', 'dist/panel.css'].filter((file) => existsSync(join(dir, file)))
+}
+
+/** A panel may import its plugin's contract: as data, without the schema library. */
+function contracts(): Plugin {
+  return {
+    name: 'fleetupdate:contracts',
+    async load(id) {
+      if (!/[\\/]contract\.ts$/.test(id)) return undefined
+      const { outputFiles } = await bundle({
+        entryPoints: [id],
+        bundle: true,
+        write: false,
+        format: 'esm',
+        logLevel: 'silent',
+        plugins: [contractAsJson()],
+      })
+      return outputFiles[0]?.text
+    },
+  }
 }
 
 /** Each `messages/<language>.json` must have the same keys as the others. */

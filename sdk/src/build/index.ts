@@ -68,3 +68,5 @@ function selfContained(entry: string, outfile: string, plugins: BuildOptions['pl
     logLevel: 'warning',
   }
 }
+
+export { contractAsJson, modulesAsJson } from './contract-json.ts'

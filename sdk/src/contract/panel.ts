@@ -33,6 +33,6 @@ export interface Panel extends PanelParts {
  * @example
  * export default definePanel(reboot, { title: 'Reboot', slots: { 'agent.card': () => import('./RebootCard.vue') } })
  */
-export function definePanel(contract: AnyContract, parts: PanelParts): Panel {
+export function definePanel(contract: Pick<AnyContract, 'id'>, parts: PanelParts): Panel {
   return { id: contract.id, ...parts }
 }

@@ -9,7 +9,7 @@ import { type FleetClient, logIn } from './fleet-client.ts'
 export interface TestFleetOptions {
   /** Built plugin folders, copied into the fleet's data folder. */
   readonly plugins?: readonly string[]
-  /** Folders whose sub-folders are plugins and executors used as they are. Default: none but `plugins`. */
+  /** More folders whose sub-folders are plugins or executors, used as they are. The server always loads those that come with it. */
   readonly pluginDirs?: readonly string[]
   readonly executorDirs?: readonly string[]
   /** Ids of the agents to start. Default: one, `vm-01`. */

@@ -1,6 +1,12 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FleetError } from '@fleetupdate/sdk'
-import { type AgentFrame, type AgentFrameOf, limits, newNonce, type PollRequest } from '@fleetupdate/sdk/protocol'
+import {
+  type AgentFrame,
+  type AgentFrameOf,
+  limits,
+  newNonce,
+  type PollRequest,
+} from '@fleetupdate/sdk/protocol'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
 import { rawBodyOf } from '../../http/raw-body.ts'
@@ -154,5 +160,7 @@ function readFrames(values: readonly unknown[]): AgentFrame[] {
 }
 
 function ended(session: PollSession): FleetError {
-  return session.closed === closeCodes.revoked ? fleetError('FLT_AGENT_REVOKED') : fleetError('FLT_SESSION_UNKNOWN')
+  return session.closed === closeCodes.revoked
+    ? fleetError('FLT_AGENT_REVOKED')
+    : fleetError('FLT_SESSION_UNKNOWN')
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FleetError, type Log } from '@fleetupdate/sdk'
-import { deriveSessionKeys, limits, newNonce } from '@fleetupdate/sdk/protocol'
+import { type AgentFrame, deriveSessionKeys, limits, newNonce } from '@fleetupdate/sdk/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
@@ -70,29 +70,35 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     }
   }
 
-  const receive = (session: SocketSession, payload: string): void => {
-    const read = parseFrame(payload)
-    if (read.kind === 'malformed') return session.close(closeCodes.malformed, 'A frame fits no schema.')
-    if (read.kind === 'unknown' || read.frame.type === 'hello' || read.frame.type === 'pong') return
-    if (read.frame.type === 'ping') return session.send(pong)
+  const handle = (session: SocketSession, frame: AgentFrame, bytes: number): void => {
     if (session.state === 'joining') {
-      session.inbox.push(read.frame)
+      session.inbox.push(frame)
       return
     }
-    const bytes = payload.length
     session.waitingBytes += bytes
     if (session.waitingBytes > inboxPauseBytes) session.socket.pause()
-    void inbound.receive(session, [read.frame]).then(() => {
+    void inbound.receive(session, [frame]).then(() => {
       session.waitingBytes -= bytes
       if (session.socket.isPaused && session.waitingBytes < inboxPauseBytes / 2) session.socket.resume()
     })
+  }
+  const receive = (session: SocketSession, payload: string): void => {
+    const read = parseFrame(payload)
+    if (read.kind === 'malformed') session.close(closeCodes.malformed, 'A frame fits no schema.')
+    if (read.kind !== 'frame') return
+    const { frame } = read
+    if (frame.type === 'ping') session.send(pong)
+    else if (frame.type !== 'hello' && frame.type !== 'pong') handle(session, frame, payload.length)
   }
 
   function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
     const session = sessions.get(this)
     if (!session || this.readyState !== this.OPEN) return
     const payload = isBinary ? undefined : session.open(String(data))
-    if (payload === undefined) return session.close(closeCodes.unauthentic, 'Wrong MAC or sequence.')
+    if (payload === undefined) {
+      session.close(closeCodes.unauthentic, 'Wrong MAC or sequence.')
+      return
+    }
     presence.heard(session)
     if (session.state === 'greeting') void join(session, payload)
     else receive(session, payload)
@@ -136,10 +142,11 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
       try {
         // Agents are no browsers: a page that got hold of nothing must not even try.
         if (request.headers.origin !== undefined) throw fleetError('FLT_HTTP_CROSS_SITE')
-        if (request.method !== 'GET' || !isEmpty(request)) throw fleetError('FLT_HTTP_NOT_FOUND', {
-          method: request.method,
-          path: '/api/agent/connect',
-        })
+        if (request.method !== 'GET' || !isEmpty(request))
+          throw fleetError('FLT_HTTP_NOT_FOUND', {
+            method: request.method,
+            path: '/api/agent/connect',
+          })
         signed = await signatures.verify({
           method: 'GET',
           target: request.url ?? '',
@@ -179,7 +186,8 @@ export async function useNonce(
   try {
     await store.write([signatures.nonceStatement(signed)])
   } catch (error) {
-    if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT') throw fleetError('FLT_AUTH_REPLAY')
+    if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT')
+      throw fleetError('FLT_AUTH_REPLAY')
     throw error
   }
 }

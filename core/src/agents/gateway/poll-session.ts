@@ -29,8 +29,8 @@ export class PollSession implements AgentSession {
     const text = JSON.stringify(frame)
     this.#outbox.push(text)
     this.#bytes += text.length
-    if (this.#bytes > outboxBytes) return this.close(1001, 'Too much waits for this agent.')
-    this.wake()
+    if (this.#bytes > outboxBytes) this.close(1001, 'Too much waits for this agent.')
+    else this.wake()
   }
 
   close(code: CloseCode, _reason: string): void {

@@ -1,4 +1,10 @@
-import { type AgentFrame, openFrame, type ServerFrame, type SessionKeys, sealFrame } from '@fleetupdate/sdk/protocol'
+import {
+  type AgentFrame,
+  openFrame,
+  type ServerFrame,
+  type SessionKeys,
+  sealFrame,
+} from '@fleetupdate/sdk/protocol'
 import type { WebSocket } from 'ws'
 import type { AgentSession, CloseCode } from '../session.ts'
 

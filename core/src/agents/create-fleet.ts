@@ -1,0 +1,166 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { GatewaySession, Log } from '@fleetupdate/sdk'
+import { limits } from '@fleetupdate/sdk/protocol'
+import { createAgentKeys } from '../auth/agent-keys.ts'
+import { createAgentSignatures } from '../auth/agent-signatures.ts'
+import { createNonceMemory } from '../auth/nonce-memory.ts'
+import type { Sealer } from '../auth/sealer.ts'
+import type { OutputHook } from '../commands/output-hook.ts'
+import { type CommandQueue, createCommandQueue } from '../commands/queue.ts'
+import { commandRoutes } from '../commands/routes.ts'
+import type { EventBus } from '../events/bus.ts'
+import type { Route } from '../http/routes.ts'
+import type { ContractRegistry } from '../plugins/registry.ts'
+import type { Store } from '../store/store.ts'
+import { createEnrolment } from './enrolment.ts'
+import { createEnrolmentTokens } from './enrolment-tokens.ts'
+import { countExecutors, type ExecutorCounts } from './executor-counts.ts'
+import { createExternal } from './external.ts'
+import { followContracts } from './facets.ts'
+import { createFactHooks, type FactHooks } from './fact-hooks.ts'
+import { createFacts } from './facts.ts'
+import { createExecutorSets, createFleetIndex } from './fleet-index.ts'
+import { createPollGateway } from './gateway/gateway-poll.ts'
+import { createSocketGateway } from './gateway/gateway-socket.ts'
+import { createInbound } from './gateway/inbound.ts'
+import { createPresence, storeAllOffline } from './presence.ts'
+import { type AgentRegistry, createRegistry, loadIndex } from './registry.ts'
+import { createRevocation } from './revocation.ts'
+import { agentRoutes } from './routes.ts'
+
+/** The server's heart: agents, their channels, and the command queue. */
+export interface Fleet {
+  readonly registry: AgentRegistry
+  readonly queue: CommandQueue
+  readonly facts: Pick<FactHooks, 'onStored'>
+  readonly routes: readonly Route[]
+  /** For upgrade requests to GET /api/agent/connect. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
+  /** Executor id → version → how many agents have it. */
+  executorCounts(): Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** A single-use token that enrols this id within an hour; '' where the id is or was enrolled. */
+  invite(agentId: string): Promise<string>
+  attachExternal(agentId: string): Promise<GatewaySession>
+  /** A single-use enrolment token for this id, valid for an hour; '' where it is enrolled already. */
+  invite(agentId: string): Promise<string>
+  /** Plugin id → `<version>/<contract hash>` → number of agents. */
+  executorCounts(): Promise<ExecutorCounts>
+  /** Closes every channel and stores who was there. The store must still be open. */
+  dispose(): Promise<void>
+}
+
+export interface FleetOptions {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly bus: EventBus
+  readonly contracts: ContractRegistry
+  readonly hook: OutputHook
+  readonly log: Log
+  /** The bytes of SERVER_PSK. */
+  readonly psk: Uint8Array
+  readonly publicUrls: readonly URL[]
+  readonly version: string
+  /** Names this server process. */
+  readonly instanceId: string
+  /** Unix ms; default the system's clock. */
+  readonly now?: () => number
+}
+
+const pruneNoncesMs = 60_000
+
+/** Composes the rooms agents/ and commands/ on a migrated store. */
+export async function createFleet(options: FleetOptions): Promise<Fleet> {
+  const { store, sealer, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
+  const { now = Date.now } = options
+  const shareExecutors = createExecutorSets()
+  const index = createFleetIndex()
+  await storeAllOffline(store, now())
+  await loadIndex(store, index, shareExecutors)
+  const registry = createRegistry({ store, index, contracts })
+
+  const keys = createAgentKeys({ store, sealer })
+  const signatures = createAgentSignatures({ store, keys, nonces: createNonceMemory(now), publicUrls, now })
+  const presence = createPresence({ store, index, bus, log, instanceId, shareExecutors, now })
+  const factHooks = createFactHooks(log)
+  const facts = createFacts({ store, index, contracts, hooks: factHooks, bus })
+  const unfollow = followContracts({ store, index, contracts, log })
+
+  const { sessionOf, silentMs } = presence
+  const queue = await createCommandQueue({
+    store,
+    index,
+    contracts,
+    hook,
+    bus,
+    log,
+    sessionOf,
+    silentMs,
+    now,
+  })
+  const inbound = createInbound({ store, presence, facts, commands: queue.frames, log })
+  const report = (error: unknown): void => log.error('A poll failed', { error: String(error) })
+  const socket = createSocketGateway({ store, signatures, presence, inbound, log, version, now })
+  const poll = createPollGateway({
+    store,
+    signatures,
+    presence,
+    inbound,
+    report,
+    version,
+    boot: instanceId,
+    now,
+  })
+
+  const tokens = createEnrolmentTokens({ store, sealer, now })
+  const enrolment = createEnrolment({ store, sealer, keys, tokens, index, bus, psk, now })
+  const revocation = createRevocation({
+    store,
+    keys,
+    tokens,
+    index,
+    presence,
+    bus,
+    onRevoked: queue.agentRevoked,
+    now,
+  })
+  const prune = setInterval(() => {
+    const old = store.read.deleteFrom('agent_nonces').where('usedAt', '<', now() - limits.nonceSeconds * 1000)
+    store
+      .write([old.compile()])
+      .catch((error: unknown) => log.error('Old nonces could not be removed', { error: String(error) }))
+  }, pruneNoncesMs)
+  prune.unref()
+
+  return {
+    registry,
+    queue,
+    facts: factHooks,
+    routes: [
+      ...agentRoutes({ registry, enrolment, revocation, poll }),
+      ...commandRoutes({ queue, registry, contracts }),
+    ],
+    handleUpgrade: socket.handleUpgrade,
+    executorCounts: () => index.executorCounts(),
+    async invite(agentId) {
+      const taken = await store.read
+        .selectFrom('agents')
+        .select('id')
+        .where('id', '=', agentId)
+        .executeTakeFirst()
+      if (taken) return ''
+      const { token, statements } = tokens.create({ agentId })
+      await store.write(statements)
+      return token
+    },
+    attachExternal: createExternal({ store, index, presence, facts, bus, now }),
+    async dispose() {
+      clearInterval(prune)
+      unfollow()
+      queue.dispose()
+      await presence.dispose()
+      socket.dispose()
+      poll.dispose()
+    },
+  }
+}

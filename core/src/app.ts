@@ -1,0 +1,165 @@
+import type { Log } from '@fleetupdate/sdk'
+import type { FastifyInstance } from 'fastify'
+import { createFleet } from './agents/create-fleet.ts'
+import { createPeople } from './auth/create-people.ts'
+import { openMasterKey } from './auth/master-key.ts'
+import { createSealer } from './auth/sealer.ts'
+import { createOutputHook } from './commands/output-hook.ts'
+import type { ServerConfig } from './config.ts'
+import { createEngines } from './container.ts'
+import { registerTopics } from './events/topics.ts'
+import { createServer } from './http/create-server.ts'
+import { listen } from './http/listen.ts'
+import { acceptLive } from './http/live-upgrade.ts'
+import type { Route } from './http/routes.ts'
+import { serverRoutes } from './http/server-routes.ts'
+import { registerUpgrades } from './http/upgrades.ts'
+import { createDisposers } from './plugins/disposers.ts'
+import { createPluginHost } from './plugins/host.ts'
+import { createPanelAssets } from './plugins/panel-assets.ts'
+import { pluginItems, pluginRoutes } from './plugins/routes.ts'
+import { serverVersion } from './version.ts'
+
+/** A whole server, not yet listening. */
+export interface App {
+  /** For tests: `http.inject()`. */
+  readonly http: FastifyInstance
+  /** Made at this start; to be shown once. */
+  readonly firstPassword: string | undefined
+  listen(): Promise<{ readonly port: number; readonly urls: readonly string[] }>
+  /** A single-use enrolment token for one new agent; '' where the id is already enrolled. */
+  invite(agentId: string): Promise<string>
+  /** Undoes everything in reverse order. */
+  dispose(): Promise<void>
+}
+
+const pluginTimeoutMs = 10_000
+
+/** The composition root: reads from top to bottom, is disposed in reverse. Touches neither the environment nor the process. */
+export async function buildApp(
+  config: ServerConfig,
+  { log, onFatal }: { readonly log: Log; onFatal(error: unknown): void },
+): Promise<App> {
+  const disposers = createDisposers()
+  const report = (error: unknown, id = ''): void =>
+    log.error('Unexpected error', {
+      id,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+  const dispose = (): Promise<void> => disposers.dispose((error) => report(error))
+  try {
+    return await compose()
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+
+  async function compose(): Promise<App> {
+    const startedAt = new Date().toISOString()
+    const engines = createEngines(config, { log, onFatal })
+    const store = await engines.store
+    disposers.add(() => store.close())
+    const { bus, live } = engines
+    disposers.add(() => live.dispose())
+
+    const sealer = createSealer(await openMasterKey(config.masterKeyFile))
+    const people = await createPeople({
+      store,
+      sealer,
+      config,
+      signal: disposers.signal,
+      onSweepError: report,
+    })
+    disposers.add(people.sessions.onEnded((sessionId) => live.closeSession(sessionId)))
+
+    const hook = createOutputHook()
+    const routes: Route[] = []
+    const { authenticate } = people
+    const https = config.publicUrls.some(({ protocol }) => protocol === 'https:')
+    const host = createPluginHost({
+      folders: config.pluginDirs,
+      corePaths: () => routes.map(({ path }) => path),
+      https,
+      authenticate,
+      report,
+      timeoutMs: pluginTimeoutMs,
+    })
+
+    const psk = config.serverPsk ?? (await people.secrets.getOrMake('server-psk')).toString('base64url')
+    const fleet = await createFleet({
+      store,
+      sealer,
+      bus,
+      log,
+      outputHook: hook,
+      psk,
+      contracts: host.contracts,
+      publicUrls: config.publicUrls,
+      version: serverVersion,
+    })
+    disposers.add(() => fleet.dispose())
+
+    const panels = createPanelAssets()
+    const pluginDeps = { host, panels, executorCounts: () => fleet.executorCounts() }
+    disposers.add(
+      registerTopics(live, bus, {
+        summary: async (id) => fleet.registry.summary(id),
+        command: (id) => fleet.queue.read(id),
+        counts: async () => fleet.registry.counts(),
+        plugins: () => pluginItems(pluginDeps),
+      }),
+    )
+
+    let ready = false
+    routes.push(
+      ...people.routes,
+      ...fleet.routes,
+      ...pluginRoutes(pluginDeps),
+      ...serverRoutes({
+        version: serverVersion,
+        states: () => Object.fromEntries(host.list().map(({ plugin, ...status }) => [plugin.id, status])),
+        ready: () => ready,
+        openApi: () => ({
+          version: serverVersion,
+          routes,
+          contracts: host.contracts.all().map(({ contract }) => contract.contract),
+          pluginRoutes: host
+            .list()
+            .flatMap(({ plugin, routes: own }) => own.map((route) => ({ plugin: plugin.id, ...route }))),
+        }),
+      }),
+    )
+    const http = await createServer({ config, routes, plugins: host, panels, authenticate, report })
+    disposers.add(() => http.close())
+    disposers.add(
+      registerUpgrades(http.server, {
+        '/api/agent/connect': (request, socket, head) => void fleet.handleUpgrade(request, socket, head),
+        '/api/ws': acceptLive({ live, people, report }),
+      }),
+    )
+    disposers.add(() => host.dispose())
+    await host.start({
+      store,
+      bus,
+      live,
+      log,
+      startedAt,
+      version: serverVersion,
+      agents: fleet.registry,
+      commands: fleet.queue,
+      submit: fleet.submitForPlugin,
+      readFacts: (agentId, plugin) => fleet.registry.readFacts(agentId, plugin),
+      onFactsStored: (plugin, handler) => fleet.factHooks.onStored(plugin, handler),
+      provideOutput: (output) => hook.provide(output),
+      attachExternal: (agentId) => fleet.attachExternal(agentId),
+    })
+    ready = true
+    return {
+      http,
+      firstPassword: people.firstPassword?.password,
+      listen: () => listen(http, config),
+      invite: (agentId) => fleet.invite(agentId),
+      dispose,
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import type { Log } from '@fleetupdate/sdk'
+import type { AgentFrameOf } from '@fleetupdate/sdk/protocol'
+import type { CommandFrame, CommandFrames } from '../agents/gateway/inbound.ts'
+import type { AgentSession } from '../agents/session.ts'
+import type { EventBus } from '../events/bus.ts'
+import type { ContractRegistry } from '../plugins/registry.ts'
+import type { Store } from '../store/store.ts'
+import type { Changes } from './changes.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { OpenCommand, OpenCommands } from './open-commands.ts'
+import { resultPatch } from './results.ts'
+
+export interface AgentFramesOptions {
+  readonly store: Store
+  readonly open: OpenCommands
+  readonly changes: Changes
+  readonly dispatcher: Dispatcher
+  readonly contracts: ContractRegistry
+  readonly bus: EventBus
+  readonly log: Log
+  readonly now: () => number
+}
+
+type Reject = AgentFrameOf<'reject'>
+type Result = AgentFrameOf<'result'>
+
+/** How long a command waits after its agent could not take it. */
+const retryMs = 5_000
+
+/** What agents say about commands. A frame about somebody else's command changes nothing. */
+export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFrames, 'output'> {
+  const { store, open, changes, dispatcher, contracts, bus, log, now } = options
+
+  const accept = async (command: OpenCommand, epoch: number, startedAt: string): Promise<void> => {
+    command.missingSinceMs = 0
+    if (command.startedAt !== null) return
+    await changes.apply([
+      {
+        command,
+        event: { type: 'accept' },
+        patch: { startedAt: within(startedAt, command.createdAt, now()), epoch },
+      },
+    ])
+    if (command.cancelRequestedAt !== null) dispatcher.sendCancel(command)
+  }
+
+  const reject = async (command: OpenCommand, { kind, reason }: Reject): Promise<void> => {
+    const isVerdict = kind !== 'busy' && kind !== 'expired' && kind !== 'stale' && kind !== 'cancelled'
+    if (isVerdict) {
+      await changes.apply([
+        { command, event: { type: 'reject' }, patch: { reason: `${kind}: ${reason}`.slice(0, 4000) } },
+      ])
+    } else if (kind === 'cancelled' || command.cancelRequestedAt !== null) {
+      await changes.apply([{ command, event: { type: 'confirm-cancel' } }])
+    } else {
+      command.retryMs = now() + retryMs
+      await changes.apply([{ command, event: { type: 'return' } }])
+    }
+    dispatcher.wake(command.agentId)
+  }
+
+  const result = async (session: AgentSession, command: OpenCommand, frame: Result): Promise<void> => {
+    const patch = resultPatch(frame, command, contracts, now())
+    await changes.apply([{ command, event: { type: 'result', state: frame.state }, patch }])
+    session.send({ type: 'ack', commandId: frame.commandId, epoch: frame.epoch, result: true })
+    dispatcher.wake(command.agentId)
+  }
+
+  /** Already applied, or from before a backup was restored: the agent may forget it. */
+  const resultOfClosed = async (session: AgentSession, { commandId, epoch }: Result): Promise<void> => {
+    const row = await store.read
+      .selectFrom('commands')
+      .select('agentId')
+      .where('id', '=', commandId)
+      .executeTakeFirst()
+    if (row && row.agentId !== session.agentId) return
+    if (!row) log.warn('A result for a command that is not known', { agentId: session.agentId, commandId })
+    session.send({ type: 'ack', commandId, epoch, result: true })
+  }
+
+  return {
+    hello(session, hello) {
+      const attempts = new Map(hello.attempts.map((attempt) => [attempt.commandId, attempt]))
+      for (const command of [...open.of(session.agentId)]) {
+        if (!command.isStored) continue
+        const attempt = attempts.get(command.id)
+        const isStarted = command.state === 'started' || command.state === 'running'
+        if (attempt && attempt.epoch >= command.epoch && !isStarted)
+          void accept(command, attempt.epoch, attempt.startedAt).catch((error: unknown) =>
+            log.error('A start could not be stored', { commandId: command.id, error: String(error) }),
+          )
+        // Unanswered offers are repeated at once in the new session, by the sweep.
+        else if (command.state === 'offered') command.offeredMs = 0
+        else if (isStarted) command.missingSinceMs = attempt ? 0 : now()
+        if (isStarted && command.cancelRequestedAt !== null) dispatcher.sendCancel(command)
+      }
+      dispatcher.wake(session.agentId)
+    },
+    async handle(session, frame: CommandFrame) {
+      const command = open.get(frame.commandId)
+      if (!command) return frame.type === 'result' ? resultOfClosed(session, frame) : undefined
+      if (command.agentId !== session.agentId || frame.epoch < command.epoch) return
+      switch (frame.type) {
+        case 'accept':
+          return accept(command, frame.epoch, frame.startedAt)
+        case 'reject':
+          return reject(command, frame)
+        case 'result':
+          return result(session, command, frame)
+        case 'progress': {
+          const { percent, message } = frame
+          command.progress = {
+            ...(percent === undefined ? {} : { percent }),
+            ...(message === undefined ? {} : { message }),
+          }
+          if (command.state === 'running')
+            bus.emit('command.updated', {
+              commandId: command.id,
+              agentId: command.agentId,
+              state: command.state,
+              finished: false,
+            })
+          else await noteActivity(changes, command, frame.epoch, now())
+        }
+      }
+    },
+  }
+}
+
+/** The first output or progress of an attempt. */
+export async function noteActivity(
+  changes: Changes,
+  command: OpenCommand,
+  epoch: number,
+  nowMs: number,
+): Promise<void> {
+  if (command.state === 'running') return
+  const patch = command.startedAt === null ? { startedAt: nowMs, epoch } : {}
+  await changes.apply([{ command, event: { type: 'activity' }, patch }])
+}
+
+/** A time the agent says, inside what can be true. */
+export function within(iso: string, earliest: number, latest: number): number {
+  const time = Date.parse(iso)
+  return Number.isNaN(time) ? latest : Math.max(earliest, Math.min(latest, time))
+}

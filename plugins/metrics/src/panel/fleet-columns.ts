@@ -1,0 +1,6 @@
+import { defineFleetColumns } from '@fleetupdate/sdk/panel'
+import CpuCell from './CpuCell.vue'
+
+export default defineFleetColumns([
+  { key: 'cpu', title: 'cpuHour', sort: 'metrics.cpu', width: '9.5rem', cell: CpuCell },
+])
