@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Log } from '@fleetupdate/sdk'
 import type { FastifyInstance } from 'fastify'
 import { createFleet } from './agents/create-fleet.ts'
@@ -85,17 +86,20 @@ export async function buildApp(
       timeoutMs: pluginTimeoutMs,
     })
 
-    const psk = config.serverPsk ?? (await people.secrets.getOrMake('server-psk')).toString('base64url')
+    const { secrets } = people
+    const psk =
+      config.serverPsk === undefined ? await secrets.getOrMake('server-psk') : Buffer.from(config.serverPsk)
     const fleet = await createFleet({
       store,
       sealer,
       bus,
       log,
-      outputHook: hook,
+      hook,
       psk,
       contracts: host.contracts,
       publicUrls: config.publicUrls,
       version: serverVersion,
+      instanceId: randomUUID(),
     })
     disposers.add(() => fleet.dispose())
 
@@ -147,9 +151,10 @@ export async function buildApp(
       version: serverVersion,
       agents: fleet.registry,
       commands: fleet.queue,
-      submit: fleet.submitForPlugin,
+      submit: (plugin, agentId, command, input, options) =>
+        fleet.queue.submit({ type: 'plugin', id: plugin }, agentId, `${plugin}.${command}`, input, options),
       readFacts: (agentId, plugin) => fleet.registry.readFacts(agentId, plugin),
-      onFactsStored: (plugin, handler) => fleet.factHooks.onStored(plugin, handler),
+      onFactsStored: (plugin, handler) => fleet.facts.onStored(plugin, handler),
       provideOutput: (output) => hook.provide(output),
       attachExternal: (agentId) => fleet.attachExternal(agentId),
     })

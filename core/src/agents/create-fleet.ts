@@ -15,12 +15,11 @@ import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
 import { createEnrolment } from './enrolment.ts'
 import { createEnrolmentTokens } from './enrolment-tokens.ts'
-import { countExecutors, type ExecutorCounts } from './executor-counts.ts'
 import { createExternal } from './external.ts'
 import { followContracts } from './facets.ts'
 import { createFactHooks, type FactHooks } from './fact-hooks.ts'
 import { createFacts } from './facts.ts'
-import { createExecutorSets, createFleetIndex } from './fleet-index.ts'
+import { createFleetIndex } from './fleet-index.ts'
 import { createPollGateway } from './gateway/gateway-poll.ts'
 import { createSocketGateway } from './gateway/gateway-socket.ts'
 import { createInbound } from './gateway/inbound.ts'
@@ -37,15 +36,7 @@ export interface Fleet {
   readonly routes: readonly Route[]
   /** For upgrade requests to GET /api/agent/connect. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
-  /** Executor id → version → how many agents have it. */
-  executorCounts(): Readonly<Record<string, Readonly<Record<string, number>>>>
-  /** A single-use token that enrols this id within an hour; '' where the id is or was enrolled. */
-  invite(agentId: string): Promise<string>
   attachExternal(agentId: string): Promise<GatewaySession>
-  /** A single-use enrolment token for this id, valid for an hour; '' where it is enrolled already. */
-  invite(agentId: string): Promise<string>
-  /** Plugin id → `<version>/<contract hash>` → number of agents. */
-  executorCounts(): Promise<ExecutorCounts>
   /** Closes every channel and stores who was there. The store must still be open. */
   dispose(): Promise<void>
 }
@@ -73,15 +64,14 @@ const pruneNoncesMs = 60_000
 export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { store, sealer, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
   const { now = Date.now } = options
-  const shareExecutors = createExecutorSets()
   const index = createFleetIndex()
   await storeAllOffline(store, now())
-  await loadIndex(store, index, shareExecutors)
+  await loadIndex(store, index)
   const registry = createRegistry({ store, index, contracts })
 
   const keys = createAgentKeys({ store, sealer })
   const signatures = createAgentSignatures({ store, keys, nonces: createNonceMemory(now), publicUrls, now })
-  const presence = createPresence({ store, index, bus, log, instanceId, shareExecutors, now })
+  const presence = createPresence({ store, index, bus, log, instanceId, now })
   const factHooks = createFactHooks(log)
   const facts = createFacts({ store, index, contracts, hooks: factHooks, bus })
   const unfollow = followContracts({ store, index, contracts, log })
@@ -141,7 +131,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
       ...commandRoutes({ queue, registry, contracts }),
     ],
     handleUpgrade: socket.handleUpgrade,
-    executorCounts: () => index.executorCounts(),
+    executorCounts: () => countExecutors(store),
     async invite(agentId) {
       const taken = await store.read
         .selectFrom('agents')

@@ -112,7 +112,6 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       online: false,
       lastSeenMs: null,
       facets: index.get(agentId)?.facets ?? {},
-      executors: [],
     })
     bus.emit('agent.enrolled', { agentId })
     return { confirmation: answer, time: new Date(now()).toISOString() }

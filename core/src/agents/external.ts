@@ -55,7 +55,6 @@ export function createExternal({ store, index, presence, facts, bus, now }: Exte
       online: false,
       lastSeenMs: null,
       facets: {},
-      executors: [],
     })
     bus.emit('agent.enrolled', { agentId })
   }
@@ -79,7 +78,6 @@ export function createExternal({ store, index, presence, facts, bus, now }: Exte
       protocol: limits.protocol,
       agentVersion: '',
       bootId: '',
-      executors: [],
       attempts: [],
     } as const
     await presence.begin(session, { ...hello, executors: [], attempts: [] })

@@ -1,4 +1,4 @@
-import type { ExecutorView, FacetValue } from '@fleetupdate/sdk'
+import type { FacetValue } from '@fleetupdate/sdk'
 
 export type StoredFacet = Exclude<FacetValue, undefined>
 
@@ -14,8 +14,6 @@ export interface AgentEntry {
   lastSeenMs: number | null
   /** By qualified name. Replaced as a whole, never changed. */
   facets: Readonly<Record<string, StoredFacet>>
-  /** As told at its last connect. One array for all agents that told the same. */
-  executors: readonly ExecutorView[]
 }
 
 /** All listed agents, and how many have which boolean facet. */
@@ -28,8 +26,6 @@ export interface FleetIndex {
   remove(id: string): void
   setOnline(id: string, state: 'online' | 'offline'): void
   setFacets(id: string, facets: Readonly<Record<string, StoredFacet>>): void
-  /** Executor id → version → how many agents have it. */
-  executorCounts(): Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Agents whose facet of this qualified name is true. */
   countTrue(facet: string): number
 }
@@ -81,33 +77,6 @@ export function createFleetIndex(): FleetIndex {
       change(id, (entry) => {
         entry.facets = facets
       }),
-    executorCounts() {
-      const sets = new Map<readonly ExecutorView[], number>()
-      for (const { executors } of agents.values()) sets.set(executors, (sets.get(executors) ?? 0) + 1)
-      const counts: Record<string, Record<string, number>> = {}
-      for (const [executors, count] of sets)
-        for (const { id, version } of executors) {
-          counts[id] ??= {}
-          counts[id][version] = (counts[id][version] ?? 0) + count
-        }
-      return counts
-    },
     countTrue: (facet) => trueFacets.get(facet) ?? 0,
   }
 }
-
-/** Lets equal executor lists share one array: most of a fleet runs the same. */
-export function createExecutorSets(): (json: string) => readonly ExecutorView[] {
-  const sets = new Map<string, readonly ExecutorView[]>()
-  return (json) => {
-    const known = sets.get(json)
-    if (known) return known
-    // Agents could make up a list each: forgetting only costs the sharing.
-    if (sets.size >= keptSets) sets.clear()
-    const executors: readonly ExecutorView[] = JSON.parse(json)
-    sets.set(json, executors)
-    return executors
-  }
-}
-
-const keptSets = 500

@@ -2,7 +2,7 @@ import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
 import type { EventBus } from '../events/bus.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
-import type { AgentEntry, FleetIndex } from './fleet-index.ts'
+import type { FleetIndex } from './fleet-index.ts'
 import { type AgentSession, closeCodes } from './session.ts'
 
 /** Who is connected. One live session per agent: the newer replaces the older. */
@@ -27,7 +27,6 @@ export interface PresenceOptions {
   readonly bus: EventBus
   readonly log: Log
   readonly instanceId: string
-  readonly shareExecutors: (json: string) => AgentEntry['executors']
   readonly now: () => number
 }
 
@@ -36,7 +35,7 @@ const flushMs = 60_000
 const flushedAtOnce = 500
 
 export function createPresence(options: PresenceOptions): Presence {
-  const { store, index, bus, log, instanceId, shareExecutors, now } = options
+  const { store, index, bus, log, instanceId, now } = options
   const live = new Map<string, AgentSession>()
   const unflushed = new Set<string>()
   const startedMs = now()
@@ -94,9 +93,8 @@ export function createPresence(options: PresenceOptions): Presence {
     isLive: (session) => live.get(session.agentId) === session,
     async begin(session, hello) {
       const { agentId } = session
-      const executors = executorsOf(hello)
       const [next] = await store.write(
-        beginStatements(store, { agentId, hello, executors, instanceId, nowMs: now() }),
+        beginStatements(store, { agentId, hello, instanceId, nowMs: now() }),
       )
       session.epoch = Number(next?.rows[0]?.sessionEpoch ?? 0)
       const entry = index.get(agentId)
@@ -112,7 +110,6 @@ export function createPresence(options: PresenceOptions): Presence {
       live.set(agentId, session)
       former?.close(closeCodes.replaced, 'A newer session took over.')
       entry.lastSeenMs = session.lastHeardMs
-      entry.executors = shareExecutors(executors)
       index.setOnline(agentId, 'online')
       bus.emit('agent.connected', { agentId })
       bus.emit('agent.updated', { agentId })
@@ -151,15 +148,13 @@ export function createPresence(options: PresenceOptions): Presence {
 interface Beginning {
   readonly agentId: string
   readonly hello: AgentFrameOf<'hello'>
-  /** JSON. */
-  readonly executors: string
   readonly instanceId: string
   readonly nowMs: number
 }
 
 /** The first statement returns the new session's epoch. */
 function beginStatements(store: Store, beginning: Beginning): readonly WriteStatement[] {
-  const { agentId, hello, executors, instanceId, nowMs } = beginning
+  const { agentId, hello, instanceId, nowMs } = beginning
   const session = store.read
     .insertInto('agent_sessions')
     .values({ agentId, sessionEpoch: 1, instanceId })
@@ -178,7 +173,7 @@ function beginStatements(store: Store, beginning: Beginning): readonly WriteStat
       lastSeenAt: nowMs,
       agentVersion: hello.agentVersion,
       bootId: hello.bootId,
-      executors,
+      executors: executorsOf(hello),
       apps: apps.length <= maxAppsLength ? apps : '[]',
     })
     .where('id', '=', agentId)

@@ -124,11 +124,7 @@ export function createRegistry(deps: {
 }
 
 /** Fills the index from the store; all agents are offline until they connect. */
-export async function loadIndex(
-  store: Store,
-  index: FleetIndex,
-  shareExecutors: (json: string) => AgentEntry['executors'],
-): Promise<void> {
+export async function loadIndex(store: Store, index: FleetIndex): Promise<void> {
   const facets = new Map<string, Record<string, StoredFacet>>()
   for (const row of await store.read.selectFrom('agent_facets').selectAll().execute()) {
     const own = facets.get(row.agentId) ?? {}
@@ -137,10 +133,10 @@ export async function loadIndex(
   }
   const agents = await store.read
     .selectFrom('agents')
-    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt', 'executors'])
+    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt'])
     .where('removedAt', 'is', null)
     .execute()
-  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt, executors } of agents)
+  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt } of agents)
     index.put({
       id,
       generation,
@@ -149,7 +145,6 @@ export async function loadIndex(
       online: false,
       lastSeenMs: lastSeenAt,
       facets: facets.get(id) ?? {},
-      executors: shareExecutors(executors),
     })
 }
 

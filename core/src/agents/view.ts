@@ -11,7 +11,7 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
   if (ids.length === 0) return []
   const rows = await store.read
     .selectFrom('agents')
-    .select(['id', 'agentVersion', 'apps'])
+    .select(['id', 'agentVersion', 'executors', 'apps'])
     .where('id', 'in', ids)
     .execute()
   const facts = await store.read
@@ -30,7 +30,7 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
       enrolledAt: isoTime(entry.enrolledAt),
       lastSeenAt: entry.lastSeenMs === null ? null : isoTime(entry.lastSeenMs),
       agentVersion: row?.agentVersion ?? null,
-      executors: [...entry.executors],
+      executors: JSON.parse(row?.executors ?? '[]'),
       apps: JSON.parse(row?.apps ?? '[]'),
       ...viewFacts(factsOf.get(entry.id) ?? []),
       facets: entry.facets,

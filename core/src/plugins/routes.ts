@@ -7,7 +7,7 @@ export interface PluginRouteDeps {
   readonly host: PluginHost
   readonly panels: PanelAssets
   /** `<version>/<contract hash>` → number of agents, per plugin id. */
-  executorCounts(): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>>
+  executorCounts(): Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 
 /** `GET /api/plugins`: the manifest from which the dashboard builds itself. */
@@ -29,7 +29,7 @@ export async function pluginItems({
   panels,
   executorCounts,
 }: PluginRouteDeps): Promise<readonly object[]> {
-  const counts = await executorCounts()
+  const counts = executorCounts()
   return Promise.all(
     host.list().map(async (status) => {
       const { id, version, manifest } = status.plugin
