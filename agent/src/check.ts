@@ -12,6 +12,7 @@ export interface Check<T> {
 export function createCheck<const S extends TSchema>(schema: S): Check<Static<S>> {
   let validator: Validator | undefined
   const problem = (value: unknown): string | undefined => {
+    if (value === undefined) return 'it is missing'
     validator ??= new Validator({ ...schema }, '2020-12')
     const { valid, errors } = validator.validate(value)
     if (valid) return undefined

@@ -177,6 +177,27 @@ describe.skipIf(problem !== undefined)('the apt executors, in a Debian of their 
     expect((await root.run(['dpkg', '--audit'])).stdout).toBe('')
   })
 
+  it('installs a package anew that was left in an unknown state, and keeps its mark', async () => {
+    const status = join(root.directory, 'var/lib/dpkg/status')
+    const text = await readFile(status, 'utf8')
+    const broken = /^(Package: fleet-library\nStatus: install) ok installed$/m
+    expect(text).toMatch(broken)
+    await writeFile(status, text.replace(broken, '$1 reinstreq half-installed'))
+    const { context } = await attempt('run', { mode: 'all' })
+    expect(context.started.flat()).toContain('--reinstall')
+    expect((await root.run(['dpkg', '--audit'])).stdout).toBe('')
+    expect((await root.run(['apt-mark', 'showauto'])).stdout).toContain('fleet-library')
+  })
+
+  it('does not call a run a success that leaves a package half done', async () => {
+    await root.offer('fleet-stuck', '1.0', { scripts: { postinst: 'echo "never"; exit 5' } })
+    expect((await root.run(['apt-get', '-y', 'install', 'fleet-stuck'])).exitCode).toBe(100)
+    await expect(attempt('run', { mode: 'security' })).rejects.toThrow(
+      /^Not completely installed: fleet-stuck\. fleet-stuck: .*exit status 5$/,
+    )
+    await root.run(['dpkg', '--purge', 'fleet-stuck'])
+  })
+
   it('refreshes the index, and fails with the words of apt where a repository is out of reach', async () => {
     const context = await createRootContext(root, manifestOf(osUpdatesPackage))
     expect(Date.parse((await refresh(context)).refreshedAt ?? '')).toBeGreaterThan(0)

@@ -15,6 +15,7 @@ import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
 import { createEnrolment } from './enrolment.ts'
 import { createEnrolmentTokens } from './enrolment-tokens.ts'
+import { createExecutorSets, type ExecutorCounts } from './executor-sets.ts'
 import { createExternal } from './external.ts'
 import { followContracts } from './facets.ts'
 import { createFactHooks, type FactHooks } from './fact-hooks.ts'
@@ -37,6 +38,10 @@ export interface Fleet {
   /** For upgrade requests to GET /api/agent/connect. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
   attachExternal(agentId: string): Promise<GatewaySession>
+  /** A single-use enrolment token for this id, valid for an hour; '' where the id is or was enrolled. */
+  invite(agentId: string): Promise<string>
+  /** Plugin id → `<version>/<contract hash>` → number of agents. */
+  executorCounts(): ExecutorCounts
   /** Closes every channel and stores who was there. The store must still be open. */
   dispose(): Promise<void>
 }
@@ -65,13 +70,14 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { store, sealer, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
   const { now = Date.now } = options
   const index = createFleetIndex()
+  const executors = createExecutorSets()
   await storeAllOffline(store, now())
-  await loadIndex(store, index)
+  await loadIndex(store, index, executors)
   const registry = createRegistry({ store, index, contracts })
 
   const keys = createAgentKeys({ store, sealer })
   const signatures = createAgentSignatures({ store, keys, nonces: createNonceMemory(now), publicUrls, now })
-  const presence = createPresence({ store, index, bus, log, instanceId, now })
+  const presence = createPresence({ store, index, bus, log, instanceId, executors, now })
   const factHooks = createFactHooks(log)
   const facts = createFacts({ store, index, contracts, hooks: factHooks, bus })
   const unfollow = followContracts({ store, index, contracts, log })
@@ -110,6 +116,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     tokens,
     index,
     presence,
+    executors,
     bus,
     onRevoked: queue.agentRevoked,
     now,
@@ -131,7 +138,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
       ...commandRoutes({ queue, registry, contracts }),
     ],
     handleUpgrade: socket.handleUpgrade,
-    executorCounts: () => countExecutors(store),
+    executorCounts: () => executors.counts(),
     async invite(agentId) {
       const taken = await store.read
         .selectFrom('agents')

@@ -2,6 +2,7 @@ import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
 import type { EventBus } from '../events/bus.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
+import type { ExecutorSets } from './executor-sets.ts'
 import type { FleetIndex } from './fleet-index.ts'
 import { type AgentSession, closeCodes } from './session.ts'
 
@@ -27,6 +28,7 @@ export interface PresenceOptions {
   readonly bus: EventBus
   readonly log: Log
   readonly instanceId: string
+  readonly executors: ExecutorSets
   readonly now: () => number
 }
 
@@ -35,7 +37,7 @@ const flushMs = 60_000
 const flushedAtOnce = 500
 
 export function createPresence(options: PresenceOptions): Presence {
-  const { store, index, bus, log, instanceId, now } = options
+  const { store, index, bus, log, instanceId, executors, now } = options
   const live = new Map<string, AgentSession>()
   const unflushed = new Set<string>()
   const startedMs = now()
@@ -93,9 +95,7 @@ export function createPresence(options: PresenceOptions): Presence {
     isLive: (session) => live.get(session.agentId) === session,
     async begin(session, hello) {
       const { agentId } = session
-      const [next] = await store.write(
-        beginStatements(store, { agentId, hello, instanceId, nowMs: now() }),
-      )
+      const [next] = await store.write(beginStatements(store, { agentId, hello, instanceId, nowMs: now() }))
       session.epoch = Number(next?.rows[0]?.sessionEpoch ?? 0)
       const entry = index.get(agentId)
       if (!entry || entry.revoked || entry.generation !== session.generation) {
@@ -110,6 +110,7 @@ export function createPresence(options: PresenceOptions): Presence {
       live.set(agentId, session)
       former?.close(closeCodes.replaced, 'A newer session took over.')
       entry.lastSeenMs = session.lastHeardMs
+      executors.put(agentId, executorsOf(hello))
       index.setOnline(agentId, 'online')
       bus.emit('agent.connected', { agentId })
       bus.emit('agent.updated', { agentId })
@@ -149,6 +150,7 @@ interface Beginning {
   readonly agentId: string
   readonly hello: AgentFrameOf<'hello'>
   readonly instanceId: string
+  readonly executors: ExecutorSets
   readonly nowMs: number
 }
 

@@ -3,6 +3,7 @@ import { decodeCursor, encodeCursor } from '../cursor.ts'
 import { fleetError } from '../errors.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
+import type { ExecutorSets } from './executor-sets.ts'
 import type { AgentEntry, FleetIndex, StoredFacet } from './fleet-index.ts'
 import { firstAfter, type Position, parseFilter, parseSearch, parseSort } from './list-query.ts'
 import { isoTime, viewAgents } from './view.ts'
@@ -124,7 +125,7 @@ export function createRegistry(deps: {
 }
 
 /** Fills the index from the store; all agents are offline until they connect. */
-export async function loadIndex(store: Store, index: FleetIndex): Promise<void> {
+export async function loadIndex(store: Store, index: FleetIndex, executorSets: ExecutorSets): Promise<void> {
   const facets = new Map<string, Record<string, StoredFacet>>()
   for (const row of await store.read.selectFrom('agent_facets').selectAll().execute()) {
     const own = facets.get(row.agentId) ?? {}
@@ -133,10 +134,11 @@ export async function loadIndex(store: Store, index: FleetIndex): Promise<void> 
   }
   const agents = await store.read
     .selectFrom('agents')
-    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt'])
+    .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt', 'executors'])
     .where('removedAt', 'is', null)
     .execute()
-  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt } of agents)
+  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt, executors } of agents) {
+    executorSets.put(id, executors)
     index.put({
       id,
       generation,
@@ -146,6 +148,7 @@ export async function loadIndex(store: Store, index: FleetIndex): Promise<void> 
       lastSeenMs: lastSeenAt,
       facets: facets.get(id) ?? {},
     })
+  }
 }
 
 function readCursor(text: string, sort: string): Position {

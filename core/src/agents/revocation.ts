@@ -3,6 +3,7 @@ import { fleetError } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { Store } from '../store/store.ts'
 import type { EnrolmentTokens } from './enrolment-tokens.ts'
+import type { ExecutorSets } from './executor-sets.ts'
 import type { FleetIndex } from './fleet-index.ts'
 import type { Presence } from './presence.ts'
 import { isoTime } from './view.ts'
@@ -21,6 +22,7 @@ export interface RevocationOptions {
   readonly tokens: EnrolmentTokens
   readonly index: FleetIndex
   readonly presence: Presence
+  readonly executors: ExecutorSets
   readonly bus: EventBus
   /** What else must end with an identity. */
   readonly onRevoked: (agentId: string) => Promise<void>
@@ -28,7 +30,7 @@ export interface RevocationOptions {
 }
 
 export function createRevocation(options: RevocationOptions): Revocation {
-  const { store, keys, tokens, index, presence, bus, onRevoked, now } = options
+  const { store, keys, tokens, index, presence, executors, bus, onRevoked, now } = options
   const known = async (agentId: string): Promise<void> => {
     const row = await store.read
       .selectFrom('agents')
@@ -55,6 +57,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
       keys.forget(agentId)
       presence.expel(agentId)
       index.remove(agentId)
+      executors.remove(agentId)
       bus.emit('agent.removed', { agentId })
       await onRevoked(agentId)
       return { id: agentId, removedAt: isoTime(removedAt) }

@@ -7,7 +7,7 @@ import { isCommand } from './use-command.ts'
 
 const pageSize = 200
 
-/** All commands of a batch, by agent, kept up to date. */
+/** All commands of a batch, or of several whose ids are separated by commas, by agent, kept up to date. */
 export function useBatch(id: MaybeRefOrGetter<string>): {
   readonly commands: Readonly<Ref<readonly CommandView[]>>
   readonly problem: Readonly<Ref<RequestProblem | undefined>>
@@ -19,22 +19,24 @@ export function useBatch(id: MaybeRefOrGetter<string>): {
   const loaded = shallowRef(false)
 
   const reload = async (): Promise<void> => {
-    const batch = toValue(id)
+    const wanted = toValue(id)
     const found: CommandView[] = []
     try {
-      let cursor: string | undefined
-      do {
-        const page: Page<CommandView> = await request('GET', 'commands', {
-          query: { batch, limit: pageSize, cursor },
-        })
-        found.push(...page.items)
-        cursor = page.nextCursor ?? undefined
-      } while (cursor !== undefined && batch === toValue(id))
+      for (const batch of wanted.split(',')) {
+        let cursor: string | undefined
+        do {
+          const page: Page<CommandView> = await request('GET', 'commands', {
+            query: { batch, limit: pageSize, cursor },
+          })
+          found.push(...page.items)
+          cursor = page.nextCursor ?? undefined
+        } while (cursor !== undefined && wanted === toValue(id))
+      }
       problem.value = undefined
     } catch (error) {
       problem.value = asProblem(error)
     }
-    if (batch !== toValue(id)) return
+    if (wanted !== toValue(id)) return
     commands.value = found.sort((a, b) => a.agentId.localeCompare(b.agentId))
     loaded.value = true
   }

@@ -9,7 +9,7 @@ import { contractAsJson } from './contract-json.ts'
 export const panelExternals = ['vue', 'pinia', '@fleetupdate/sdk/panel'] as const
 
 /**
- * Builds `src/panel/index.ts` of a plugin's folder into one module, `dist/panel.js`, and its styles, `dist/panel.css`. Answers the
+ * Builds `src/panel/index.ts` of a plugin's folder into one module, `dist/panel/panel.js`, and its styles, `dist/panel/panel.css`. Answers the
  * files it made, relative to the folder. Throws where a language lacks a message that another one has. Needs the packages
  * `vite` and `@vitejs/plugin-vue` beside the sdk.
  */
@@ -24,14 +24,14 @@ export async function buildPanel(dir: string): Promise<readonly string[]> {
     define: { 'process.env.NODE_ENV': '"production"' },
     plugins: [contracts(), vue()],
     build: {
-      outDir: 'dist',
-      emptyOutDir: false,
+      outDir: 'dist/panel',
+      emptyOutDir: true,
       target: 'es2022',
       lib: { entry: 'src/panel/index.ts', formats: ['es'], fileName: () => 'panel.js', cssFileName: 'panel' },
       rolldownOptions: { external: [...panelExternals], output: { codeSplitting: false } },
     },
   })
-  return ['dist/panel.js', 'dist/panel.css'].filter((file) => existsSync(join(dir, file)))
+  return ['dist/panel/panel.js', 'dist/panel/panel.css'].filter((file) => existsSync(join(dir, file)))
 }
 
 /** A panel may import its plugin's contract: as data, without the schema library. */

@@ -5,12 +5,12 @@ import { type AgentFrame, deriveSessionKeys, limits, newNonce } from '@fleetupda
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
+import { refuseUpgrade } from '../../http/upgrades.ts'
 import type { Store } from '../../store/store.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
 import { parseFrame } from './frames.ts'
 import type { Inbound } from './inbound.ts'
-import { refuseUpgrade } from './refuse-upgrade.ts'
 import { inboxPauseBytes, SocketSession } from './socket-session.ts'
 
 /** Agents over WebSocket, docs/reference/protocol.md section 4. */
@@ -164,7 +164,13 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
       } catch (error) {
         if (!(error instanceof FleetError)) log.error('An agent could not connect', { error: String(error) })
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
-        refuseUpgrade(socket, known, (status, body) => signed && signatures.sign(signed, status, body))
+        const body = Buffer.from(JSON.stringify(known.toJSON()))
+        refuseUpgrade(
+          socket,
+          known.status,
+          known.toJSON(),
+          signed && signatures.sign(signed, known.status, body),
+        )
       }
     },
     dispose() {

@@ -4,5 +4,11 @@ import UpdatesCell from './UpdatesCell.vue'
 
 export default defineFleetColumns([
   { key: 'updates', title: 'updates', sort: 'os-updates.pending', width: '14rem', cell: UpdatesCell },
-  { key: 'reboot', title: 'rebootColumn', sort: 'os-updates.rebootRequired', width: '7.5rem', cell: RebootCell },
+  {
+    key: 'reboot',
+    title: 'rebootColumn',
+    sort: 'os-updates.rebootRequired',
+    width: '7.5rem',
+    cell: RebootCell,
+  },
 ])
