@@ -29,7 +29,11 @@ export default defineConfig({
   ],
   build: {
     target: 'es2022',
-    modulePreload: { polyfill: false },
+    modulePreload: {
+      polyfill: false,
+      // The shared modules are no addresses; the page preloads their files itself.
+      resolveDependencies: (_, files) => files.filter((file) => !sharedModules.some((name) => name === file)),
+    },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
     // The largest is the set of all icons, loaded only where a panel names an unusual one.

@@ -102,6 +102,7 @@ export class OutputQueue {
       this.#sent -= 1
       this.#sentBytes -= first.bytes.length
     }
+    this.#trimFirst()
     return false
   }
 
@@ -123,9 +124,25 @@ export class OutputQueue {
       this.#acknowledgedPoint = chunk.point ?? this.#acknowledgedPoint
       return
     }
-    const lead = chunk.end - chunk.offset === chunk.bytes.length ? this.#acknowledged - chunk.offset : 0
-    const trimmed = lead > 0 ? { ...chunk, offset: chunk.offset + lead, bytes: chunk.bytes.subarray(lead) } : chunk
+    const trimmed = withoutHead(chunk, this.#acknowledged)
     this.#chunks.push(trimmed)
     this.#queuedBytes += trimmed.bytes.length
   }
+
+  /** Of a chunk that is acknowledged in part, the next try sends only the rest. */
+  #trimFirst(): void {
+    const [first] = this.#chunks
+    if (!first || first.offset >= this.#acknowledged) return
+    const trimmed = withoutHead(first, this.#acknowledged)
+    this.#chunks[0] = trimmed
+    this.#queuedBytes -= first.bytes.length - trimmed.bytes.length
+    // The server took less than was sent: it goes on from here.
+    this.resend()
+  }
+}
+
+/** The chunk from an offset on; a marker has no parts. */
+function withoutHead(chunk: Chunk, offset: number): Chunk {
+  const lead = chunk.end - chunk.offset === chunk.bytes.length ? offset - chunk.offset : 0
+  return lead <= 0 ? chunk : { ...chunk, offset, bytes: chunk.bytes.subarray(lead) }
 }

@@ -1,12 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Manifest } from '@fleetupdate/sdk'
+import aptUpgrade from '@fleetupdate/executor-apt-upgrade'
+import aptUpgradePackage from '@fleetupdate/executor-apt-upgrade/package.json' with { type: 'json' }
+import osUpdates from '@fleetupdate/executor-os-updates'
+import osUpdatesPackage from '@fleetupdate/executor-os-updates/package.json' with { type: 'json' }
+import type { FactCollector, Manifest } from '@fleetupdate/sdk'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import aptUpgradePackage from '../../agent-plugins/apt-upgrade/package.json' with { type: 'json' }
-import aptUpgrade from '../../agent-plugins/apt-upgrade/src/index.ts'
-import osUpdatesPackage from '../../agent-plugins/os-updates/package.json' with { type: 'json' }
-import { refresh } from '../../agent-plugins/os-updates/src/refresh.ts'
-import { createUpdatesCollector } from '../../agent-plugins/os-updates/src/updates.ts'
 import { type AptRoot, aptRootProblem, createAptRoot } from './create-apt-root.ts'
 import { createRootContext, type RootContextOptions } from './executor-context.ts'
 
@@ -37,9 +36,14 @@ describe.skipIf(problem !== undefined)('the apt executors, in a Debian of their 
 
   afterAll(() => root?.dispose())
 
-  const updates = async (collect = createUpdatesCollector()) => {
+  const updates = async () => {
     const context = await createRootContext(root, manifestOf(osUpdatesPackage), { output: 'capture' })
+    const collect = osUpdates.facts.updates as FactCollector<Updates>
     return { value: await collect(context), started: context.started }
+  }
+  const refresh = async () => {
+    const context = await createRootContext(root, manifestOf(osUpdatesPackage))
+    return (await osUpdates.commands.refresh?.({}, context)) as { refreshedAt: string | null }
   }
   const attempt = async (command: 'plan' | 'run', input: unknown, options?: RootContextOptions) => {
     const context = await createRootContext(root, manifestOf(aptUpgradePackage), options)
@@ -64,11 +68,11 @@ describe.skipIf(problem !== undefined)('the apt executors, in a Debian of their 
   })
 
   it('asks apt again only when something changed', async () => {
-    const collect = createUpdatesCollector()
-    expect((await updates(collect)).started.length).toBeGreaterThan(0)
-    expect((await updates(collect)).started).toEqual([])
+    await updates()
+    expect((await updates()).started).toEqual([])
     await root.run(['apt-mark', 'hold', 'fleet-kept'])
-    const { value } = await updates(collect)
+    const { value, started } = await updates()
+    expect(started.length).toBeGreaterThan(0)
     expect(value.pending.find((item) => item.name === 'fleet-kept')?.held).toBe(true)
     await root.run(['apt-mark', 'unhold', 'fleet-kept'])
   })
@@ -199,12 +203,10 @@ describe.skipIf(problem !== undefined)('the apt executors, in a Debian of their 
   })
 
   it('refreshes the index, and fails with the words of apt where a repository is out of reach', async () => {
-    const context = await createRootContext(root, manifestOf(osUpdatesPackage))
-    expect(Date.parse((await refresh(context)).refreshedAt ?? '')).toBeGreaterThan(0)
+    expect(Date.parse((await refresh()).refreshedAt ?? '')).toBeGreaterThan(0)
     const sources = join(root.directory, 'etc/apt/sources.list.d/gone.list')
     await writeFile(sources, 'deb [trusted=yes] file:/srv/gone ./\n')
-    const failing = refresh(await createRootContext(root, manifestOf(osUpdatesPackage)))
-    await expect(failing).rejects.toMatchObject({
+    await expect(refresh()).rejects.toMatchObject({
       message: expect.stringContaining('/srv/gone'),
       exitCode: 100,
     })
@@ -214,6 +216,12 @@ describe.skipIf(problem !== undefined)('the apt executors, in a Debian of their 
     return (await root.run(['dpkg-query', '--show', '--showformat=$' + '{Version}', name])).stdout
   }
 })
+
+interface Updates {
+  pending: { name: string; current: string; candidate: string; held: boolean; security: boolean }[]
+  refreshedAt: string | null
+  problem?: string
+}
 
 interface Result {
   packages: { name: string; from: string | null; to: string }[]

@@ -13,7 +13,7 @@ export default defineExecutor(aptUpgrade, {
         context.write(describePlan(packages, kept))
         return { packages: [...packages], planHash, kept: [...kept] }
       } catch (error) {
-        if (error instanceof PlanFailed) context.fail(error.message, { exitCode: error.exitCode })
+        if (error instanceof PlanFailed) context.fail(error.message, error.details)
         throw error
       }
     },

@@ -16,11 +16,11 @@ export interface Plan {
   readonly scope: Scope | 'nothing'
 }
 
-/** apt can't say what it would do; `exitCode` is apt's, the message a reason for people. */
+/** There is no plan; the message is a reason for people, `details` apt's exit code where it refused. */
 export class PlanFailed extends Error {
   constructor(
     message: string,
-    readonly exitCode: number,
+    readonly details: { readonly exitCode?: number } = {},
   ) {
     super(message)
   }
@@ -83,10 +83,10 @@ async function runSimulation(scope: Scope, context: CommandContext): Promise<Sim
   const simulated = await context.run(program, args, { output: 'capture', okCodes: anyExitCode })
   const failure =
     simulated.exitCode === 0 ? undefined : explainFailure({ text: simulated.stderr, errors: [] })
-  if (failure !== undefined) throw new PlanFailed(failure, simulated.exitCode)
+  if (failure !== undefined) throw new PlanFailed(failure, { exitCode: simulated.exitCode })
   const simulation = parseSimulation(simulated.stdout)
   if (simulation.removals.length === 0) return simulation
-  throw new PlanFailed(`This would remove ${simulation.removals.join(', ')}, which is never done unasked.`, 0)
+  throw new PlanFailed(`This would remove ${simulation.removals.join(', ')}, which is never done unasked.`)
 }
 
 async function readPolicies(

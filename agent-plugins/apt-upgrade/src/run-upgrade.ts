@@ -56,7 +56,7 @@ async function repairFirst(input: UpgradeInput, context: CommandContext): Promis
 
 async function planOrFail(input: UpgradeInput, context: CommandContext): Promise<Plan> {
   return makePlan(input, context).catch((error: unknown) => {
-    if (error instanceof PlanFailed) context.fail(error.message, { exitCode: error.exitCode })
+    if (error instanceof PlanFailed) context.fail(error.message, error.details)
     throw error
   })
 }

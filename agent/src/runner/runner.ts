@@ -98,7 +98,7 @@ async function run(
       whenAborted(options.crashed),
     ])
     // A command that was told to stop and came back in peace had nothing left to stop.
-    return { state: 'succeeded', ...(result === undefined ? {} : { result: asJson(result) }) }
+    return { state: 'succeeded', exitCode: 0, ...(result === undefined ? {} : { result: asJson(result) }) }
   } finally {
     await output.close().catch(() => undefined)
   }

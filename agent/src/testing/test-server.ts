@@ -154,7 +154,8 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     for (const frame of value.frames) handle(frame)
     const answer = (): void => {
       clearTimeout(timer)
-      answerSigned(request, response, who, 200, { boot, frames: pollQueue.splice(0) })
+      if (pollWaiter === answer) pollWaiter = undefined
+      if (!response.headersSent) answerSigned(request, response, who, 200, { boot, frames: pollQueue.splice(0) })
     }
     const timer = setTimeout(answer, value.wait * 1000)
     if (value.wait === 0 || pollQueue.length > 0) answer()

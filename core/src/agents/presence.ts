@@ -150,7 +150,6 @@ interface Beginning {
   readonly agentId: string
   readonly hello: AgentFrameOf<'hello'>
   readonly instanceId: string
-  readonly executors: ExecutorSets
   readonly nowMs: number
 }
 
