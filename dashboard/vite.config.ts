@@ -29,11 +29,7 @@ export default defineConfig({
   ],
   build: {
     target: 'es2022',
-    modulePreload: {
-      polyfill: false,
-      // The shared modules are no addresses; the page preloads their files itself.
-      resolveDependencies: (_, files) => files.filter((file) => !sharedModules.some((name) => name === file)),
-    },
+    modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
     // The largest is the set of all icons, loaded only where a panel names an unusual one.
@@ -44,7 +40,8 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: 'vendor', test: /node_modules\/(vue-router|vue-i18n|@intlify)\// },
-            { name: 'shell', test: /dashboard\/src\/(?!pages\/|messages\/)(?!.*(Terminal|Chart)View)/ },
+            // Not the entry itself: an entry of imports alone would become script tags, also for the shared modules.
+            { name: 'shell', test: /dashboard\/src\/(?!main\.ts|pages\/|messages\/)(?!.*(Terminal|Chart)View)/ },
           ],
         },
       },

@@ -35,9 +35,13 @@ async function prepare(): Promise<void> {
     contract: {
       facts: { answer: { type: 'integer' } },
       commands: {
-        lines: { input: { type: 'object', required: ['count'], properties: { count: { type: 'integer' } } }, lane: 'packages' },
+        lines: {
+          input: { type: 'object', required: ['count'], properties: { count: { type: 'integer' } } },
+          lane: 'packages',
+        },
         slow: { lane: 'packages' },
         sleep: {},
+        crash: {},
       },
     },
     manifest: { programs: ['seq', 'sleep', 'sh'] },
@@ -54,10 +58,17 @@ export default {
       return { done: true }
     },
     async sleep({}, { run }) { await run('sleep', ['600']) },
+    crash: () => new Promise(() => setTimeout(() => { throw new Error('from a timer') }, 10)),
   },
 }`,
   })
-  const agent = { id: 'vm-1', server_url: server.url, psk, state_dir: join(dir, 'state'), executors: [join(dir, 'executors')] }
+  const agent = {
+    id: 'vm-1',
+    server_url: server.url,
+    psk,
+    state_dir: join(dir, 'state'),
+    executors: [join(dir, 'executors')],
+  }
   const lines = Object.entries(agent).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(join(dir, 'config.yaml'), `agent:\n${lines.join('\n')}\n`)
 }
@@ -66,13 +77,6 @@ function startAgent(): ChildProcess {
   const child = spawn(process.execPath, [join(built, 'main.js')], {
     env: { PATH: process.env.PATH, AGENT_CONFIG: join(dir, 'config.yaml') },
     stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let printed = ''
-  child.stderr?.on('data', (data) => {
-    printed += data
-  })
-  child.on('exit', (code) => {
-    if (code) console.error(printed)
   })
   children.push(child)
   return child
@@ -86,7 +90,11 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 }
 
 let counter = 0
-function offer(command: string, input: unknown = {}, more: Partial<ServerFrameOf<'offer'>> = {}): ServerFrameOf<'offer'> {
+function offer(
+  command: string,
+  input: unknown = {},
+  more: Partial<ServerFrameOf<'offer'>> = {},
+): ServerFrameOf<'offer'> {
   counter += 1
   return {
     type: 'offer',
@@ -118,7 +126,11 @@ describe('an agent and its server', () => {
     const lines = offer('lines', { count: 100_000 })
     server.send(lines)
     const result = await server.until('result')
-    expect(result).toMatchObject({ commandId: lines.commandId, state: 'succeeded', result: { count: 100_000 } })
+    expect(result).toMatchObject({
+      commandId: lines.commandId,
+      state: 'succeeded',
+      result: { count: 100_000 },
+    })
     const { stored, end } = server.output(lines.commandId)
     const numbers = Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join('')
     expect(stored).toBe(`$ demo.lines\n$ seq 1 100000\n${numbers}`)
@@ -144,7 +156,9 @@ describe('an agent and its server', () => {
     expect(result).toMatchObject({ commandId: slow.commandId, state: 'succeeded', result: { done: true } })
     expect(server.output(slow.commandId).stored).toBe('$ demo.slow\nbefore\nafter\n')
     expect(result.output.sha256).toBe(sha256('$ demo.slow\nbefore\nafter\n'))
-    expect(server.frames.slice(before).some((frame) => frame.type === 'hello' && frame.attempts.length === 1)).toBe(true)
+    expect(
+      server.frames.slice(before).some((frame) => frame.type === 'hello' && frame.attempts.length === 1),
+    ).toBe(true)
   })
 
   test('says interrupted when the runner is killed, and leaves no process behind', async () => {
@@ -171,6 +185,14 @@ describe('an agent and its server', () => {
     await server.until('output', (frame) => frame.text.includes('$ sleep 600'))
     server.send({ type: 'cancel', commandId: sleep.commandId, epoch: 1 })
     expect(await server.until('result')).toMatchObject({ state: 'cancelled' })
+  })
+
+  test('says why a command failed that threw where nobody could catch it', async () => {
+    await prepare()
+    startAgent()
+    await server.until('hello')
+    server.send(offer('crash'))
+    expect(await server.until('result')).toMatchObject({ state: 'failed', reason: 'from a timer' })
   })
 
   test('answers each kind of offer it must not start with its reason', async () => {
@@ -201,7 +223,9 @@ describe('an agent and its server', () => {
     }
     const second = { ...slow, epoch: 2 }
     server.send(second)
-    expect(await server.until('reject', (one) => one.commandId === slow.commandId)).toMatchObject({ kind: 'busy' })
+    expect(await server.until('reject', (one) => one.commandId === slow.commandId)).toMatchObject({
+      kind: 'busy',
+    })
     server.send({ type: 'cancel', commandId: slow.commandId, epoch: 1 })
     await server.until('result', (one) => one.commandId === slow.commandId)
   })
@@ -240,7 +264,11 @@ describe('an agent and its server', () => {
     server.faults.clockOffsetSeconds = 31_536_000
     startAgent()
     await server.until('hello')
-    const lines = offer('lines', { count: 1 }, { notAfter: new Date(Date.now() + 31_540_000_000).toISOString() })
+    const lines = offer(
+      'lines',
+      { count: 1 },
+      { notAfter: new Date(Date.now() + 31_540_000_000).toISOString() },
+    )
     server.send(lines)
     expect(await server.until('result')).toMatchObject({ state: 'succeeded' })
   })

@@ -52,11 +52,10 @@ export async function runAgent(
 
   const clock = createServerClock()
   const way = createPrivilegedWay(installation.way, installation)
-  const probes = createProbeMemory(() => way.probe(executors.privileges), [
-    installation.helper,
-    '/etc/sudoers',
-    '/etc/sudoers.d',
-  ])
+  const probes = createProbeMemory(
+    () => way.probe(executors.privileges),
+    [installation.helper, '/etc/sudoers', '/etc/sudoers.d'],
+  )
   const journal = await openJournal(config.stateDir)
   // The connection and those who speak through it need each other: they meet through this.
   const outbox: Outbox = {
@@ -68,7 +67,8 @@ export async function runAgent(
   const facts = createFacts({
     executors: executors.all,
     intervalMs: config.pollIntervalMs,
-    context: (executor, until) => factContext(executor, { way, log, signal: until, privileges: probes.probe }),
+    context: (executor, until) =>
+      factContext(executor, { way, log, signal: until, privileges: probes.probe }),
     outbox,
     log,
     signal,
@@ -191,7 +191,9 @@ async function sweepNowAndThen(
   { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<void> {
   while (!signal.aborted) {
-    await journal.sweep(Date.now()).catch((error) => log.error(`The journal cannot be swept: ${describeError(error)}`))
+    await journal
+      .sweep(Date.now())
+      .catch((error) => log.error(`The journal cannot be swept: ${describeError(error)}`))
     await pause(sweepMs, signal)
   }
 }

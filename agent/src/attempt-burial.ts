@@ -1,4 +1,12 @@
-import { type AttemptFolder, claimAttempt, readClaim, readEnding, readRunnerLog, runningPrograms, writeEnding } from './attempts.ts'
+import {
+  type AttemptFolder,
+  claimAttempt,
+  readClaim,
+  readEnding,
+  readRunnerLog,
+  runningPrograms,
+  writeEnding,
+} from './attempts.ts'
 import type { JournalEntry } from './journal.ts'
 import { signalGroup } from './run.ts'
 
@@ -13,13 +21,19 @@ export async function burySilentAttempt(entry: JournalEntry, impatient: boolean)
   if (claim === 'nobody') {
     if (!impatient || !(await claimAttempt(folder))) return
     const said = await readRunnerLog(folder)
-    return bury(entry, `The agent or the machine stopped before the command began.${said === '' ? '' : ` ${said}`}`)
+    return bury(
+      entry,
+      `The agent or the machine stopped before the command began.${said === '' ? '' : ` ${said}`}`,
+    )
   }
   // The runner writes its result before it ends: look once more, now that it surely is gone.
   if ((await readEnding(folder)) !== undefined) return
   if (await stopPrograms(folder)) return
   const said = await readRunnerLog(folder)
-  await bury(entry, `The command was interrupted: its process ended without a result.${said === '' ? '' : ` ${said}`}`)
+  await bury(
+    entry,
+    `The command was interrupted: its process ended without a result.${said === '' ? '' : ` ${said}`}`,
+  )
 }
 
 /** True while some of them still run. */

@@ -2,16 +2,18 @@ import { constants } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createCheck } from './check.ts'
-import { createDurably, makeFolder, readJson, readText, syncFolder, writeDurably, writeSynced } from './durable-file.ts'
+import {
+  createDurably,
+  makeFolder,
+  readJson,
+  readText,
+  syncFolder,
+  writeDurably,
+  writeSynced,
+} from './durable-file.ts'
 import { errorCode } from './errors.ts'
 import { isRunning, recordOf } from './process-record.ts'
-import {
-  AttemptEnding,
-  AttemptProgress,
-  AttemptRequest,
-  CancelRequest,
-  ProcessRecord,
-} from './schemas.ts'
+import { AttemptEnding, AttemptProgress, AttemptRequest, CancelRequest, ProcessRecord } from './schemas.ts'
 
 /**
  * The folder of one attempt: everything the agent and the runner tell each other. Both may die at any time.
@@ -48,7 +50,10 @@ export function attemptFolder(dir: string): AttemptFolder {
  * Makes an attempt's folder and puts its start on stable storage; undefined where the folder exists, which means that this attempt was
  * started before. Where anything fails, nothing is left.
  */
-export async function prepareAttempt(parent: string, request: AttemptRequest): Promise<AttemptFolder | undefined> {
+export async function prepareAttempt(
+  parent: string,
+  request: AttemptRequest,
+): Promise<AttemptFolder | undefined> {
   const folder = attemptFolder(join(parent, `${request.commandId}.${request.epoch}`))
   try {
     await mkdir(folder.dir, { mode: 0o700 })
@@ -103,7 +108,8 @@ export function readEnding(folder: AttemptFolder): Promise<AttemptEnding | undef
 
 /** Says how the attempt ended, durably; the first word counts. */
 export async function writeEnding(folder: AttemptFolder, ending: AttemptEnding): Promise<void> {
-  if ((await readEnding(folder)) === undefined) await writeDurably(folder.file('result.json'), JSON.stringify(ending))
+  if ((await readEnding(folder)) === undefined)
+    await writeDurably(folder.file('result.json'), JSON.stringify(ending))
 }
 
 export function readProgress(folder: AttemptFolder): Promise<AttemptProgress | undefined> {
@@ -133,7 +139,9 @@ export async function noteProgram(folder: AttemptFolder, pid: number, keep: bool
   const record = recordOf(pid)
   if (!record) return
   await makeFolder(folder.file('programs'))
-  await writeFile(folder.file(join('programs', String(pid))), JSON.stringify({ ...record, keep }), { mode: 0o600 })
+  await writeFile(folder.file(join('programs', String(pid))), JSON.stringify({ ...record, keep }), {
+    mode: 0o600,
+  })
 }
 
 export async function forgetProgram(folder: AttemptFolder, pid: number): Promise<void> {
@@ -143,7 +151,9 @@ export async function forgetProgram(folder: AttemptFolder, pid: number): Promise
 /** The programs of the attempt that still run. */
 export async function runningPrograms(folder: AttemptFolder): Promise<readonly ProcessRecord[]> {
   const names = await readdir(folder.file('programs')).catch(() => [])
-  const records = await Promise.all(names.map((name) => readJson(folder.file(join('programs', name)), processCheck)))
+  const records = await Promise.all(
+    names.map((name) => readJson(folder.file(join('programs', name)), processCheck)),
+  )
   return records.filter((record) => record !== undefined).filter(isRunning)
 }
 

@@ -1,9 +1,9 @@
 import { type AgentFrame, limits, ServerFrame, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { type Check, createCheck, parseJson } from './check.ts'
 import { agentError } from './errors.ts'
+import type { Identity } from './identity.ts'
 import { oneLine } from './log.ts'
 import type { SignedAnswer, SignedHttp } from './signed-http.ts'
-import type { Identity } from './identity.ts'
 
 /** One session with the server, by whatever way it travels. Frames come in order through {@link ChannelOptions.receive}. */
 export interface Channel {
@@ -54,7 +54,11 @@ export function refusedBy(serverUrl: string, { status, refusal, trusted }: Signe
     refusal?.code === 'FLT_AUTH_SIGNATURE'
       ? ' If this agent was reset on the server, enrol it anew with: fleetupdate-agent enroll'
       : ''
-  return agentError('FLT_LINK_REFUSED', { url: serverUrl, reason: reason + hint }, { details: { code, trusted } })
+  return agentError(
+    'FLT_LINK_REFUSED',
+    { url: serverUrl, reason: reason + hint },
+    { details: { code, trusted } },
+  )
 }
 
 /** Fires when nothing came from the server for 60 s of a monotonic clock; `touch` it at each sign of life. */

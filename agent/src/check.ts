@@ -18,7 +18,10 @@ export function createCheck<const S extends TSchema>(schema: S): Check<Static<S>
     if (valid) return undefined
     const last = errors.at(-1)
     const where = last?.instanceLocation.replace(/^#\/?/, '') ?? ''
-    return `${where === '' ? '' : `${where}: `}${last?.error ?? 'it does not fit the schema'}`.replace(/\.$/, '')
+    return `${where === '' ? '' : `${where}: `}${last?.error ?? 'it does not fit the schema'}`.replace(
+      /\.$/,
+      '',
+    )
   }
   return { accepts: (value): value is Static<S> => problem(value) === undefined, problem }
 }

@@ -15,7 +15,9 @@ function configured(yaml: string, env: Record<string, string> = {}) {
 
 describe('the configuration', () => {
   test('has a default for all but the server', async () => {
-    expect(await configured('agent: { id: vm-1, server_url: "https://Fleet.example.com:443/" }')).toMatchObject({
+    expect(
+      await configured('agent: { id: vm-1, server_url: "https://Fleet.example.com:443/" }'),
+    ).toMatchObject({
       id: 'vm-1',
       serverUrl: 'https://fleet.example.com',
       psk: undefined,
@@ -38,7 +40,7 @@ describe('the configuration', () => {
 
   test('warns of keys it does not know', async () => {
     const { warnings } = await configured('agent: { id: a, server_url: "http://s", intervall: 5 }\nextra: 1')
-    expect(warnings.join('\n')).toMatch(/"extra"[^]*"agent\.intervall"/)
+    expect(warnings.join('\n')).toMatch(/"extra"[\s\S]*"agent\.intervall"/)
   })
 
   test.each([
@@ -46,13 +48,21 @@ describe('the configuration', () => {
     ['- a', 'FLT_AGENT_CONFIG_INVALID', /agent:/],
     ['agent: text', 'FLT_AGENT_CONFIG_INVALID', /agent holds no keys/],
     ['agent: {}', 'FLT_AGENT_CONFIG_INVALID', /agent\.server_url is missing/],
-    ['agent: { server_url: "ftp://x" }', 'FLT_AGENT_CONFIG_INVALID', /agent\.server_url is "ftp:\/\/x".*https:/],
+    [
+      'agent: { server_url: "ftp://x" }',
+      'FLT_AGENT_CONFIG_INVALID',
+      /agent\.server_url is "ftp:\/\/x".*https:/,
+    ],
     ['agent: { server_url: "http://x/path" }', 'FLT_AGENT_CONFIG_INVALID', /only scheme, host and port/],
     ['agent: { server_url: "http://u:p@x" }', 'FLT_AGENT_CONFIG_INVALID', /agent\.server_url/],
     ['agent: { server_url: "http://x", id: "../x" }', 'FLT_AGENT_CONFIG_INVALID', /agent\.id is "\.\.\/x"/],
     ['agent: { server_url: "http://x", poll_interval: 1 }', 'FLT_AGENT_CONFIG_INVALID', /5 to 3600/],
     ['agent: { server_url: "http://x", poll_interval: soon }', 'FLT_AGENT_CONFIG_INVALID', /poll_interval/],
-    ['agent: { server_url: "http://x", privilege: root }', 'FLT_AGENT_CONFIG_INVALID', /auto, direct, sudo or none/],
+    [
+      'agent: { server_url: "http://x", privilege: root }',
+      'FLT_AGENT_CONFIG_INVALID',
+      /auto, direct, sudo or none/,
+    ],
     ['agent: { server_url: "http://x", executors: /opt }', 'FLT_AGENT_CONFIG_INVALID', /list of folders/],
     ['agent: { server_url: "http://x" }\napps: 5', 'FLT_AGENT_CONFIG_INVALID', /apps is not a list/],
   ])('refuses %j in one line that names the key and the fix', async (yaml, code, message) => {
@@ -62,7 +72,9 @@ describe('the configuration', () => {
   })
 
   test('never prints a secret that does not fit', async () => {
-    const error = await configured('agent: { server_url: "http://x", psk: 123456789 }').catch((thrown: Error) => thrown)
+    const error = await configured('agent: { server_url: "http://x", psk: 123456789 }').catch(
+      (thrown: Error) => thrown,
+    )
     expect((error as Error).message).toMatch(/agent\.psk has a value that does not fit/)
     expect((error as Error).message).not.toContain('123456789')
   })

@@ -64,7 +64,8 @@ export async function readConfig(env: Environment): Promise<AgentConfig> {
   if (url === undefined) throw invalid(file, 'agent.server_url', 'is missing', fixes.server_url)
   const apps = top.apps ?? []
   const appsCheck = createCheck(Apps)
-  if (!appsCheck.accepts(apps)) throw invalid(file, 'apps', 'is not a list', 'Give a list of at most 256 apps.')
+  if (!appsCheck.accepts(apps))
+    throw invalid(file, 'apps', 'is not a list', 'Give a list of at most 256 apps.')
   return {
     file,
     id: read(source, 'id', ConfigKeys.id),

@@ -49,7 +49,8 @@ export async function openPoll(options: ChannelOptions, memory: PollMemory): Pro
       answer = await post()
     }
     if (answer.status !== 200) throw refusedBy(serverUrl, answer)
-    if (!answer.trusted) throw agentError('FLT_LINK_UNTRUSTED', { url: serverUrl, problem: 'its answer is not signed' })
+    if (!answer.trusted)
+      throw agentError('FLT_LINK_UNTRUSTED', { url: serverUrl, problem: 'its answer is not signed' })
     if (!answerCheck.accepts(answer.body)) throw malformed(serverUrl, answerCheck.problem(answer.body))
     memory.boot = answer.body.boot
     silence.touch()

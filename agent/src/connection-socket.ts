@@ -1,4 +1,11 @@
-import { type AgentFrame, deriveSessionKeys, limits, openFrame, peekPayload, sealFrame } from '@fleetupdate/sdk/protocol'
+import {
+  type AgentFrame,
+  deriveSessionKeys,
+  limits,
+  openFrame,
+  peekPayload,
+  sealFrame,
+} from '@fleetupdate/sdk/protocol'
 import WebSocket from 'ws'
 import { type Channel, type ChannelOptions, createSilenceTimer, readFrameText, refusedBy } from './channel.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
@@ -42,29 +49,35 @@ export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<
       sent += 1
       socket.send(sealFrame(keys, 'a2s', sent, JSON.stringify(frame)))
     }
-    /** The first frame brings the nonce its own MAC is checked with. */
-    const welcome = (text: string): void => {
+    const distrust = (problem: string): void => {
+      reject(agentError('FLT_LINK_UNTRUSTED', { url: serverUrl, problem }))
+      fail(problem)
+    }
+    /** The first frame brings the nonce its own MAC is checked with. Returns what is wrong with it. */
+    const welcome = (text: string): string | undefined => {
       const frame = readFrameText(peekPayload(text) ?? '')
       if (typeof frame === 'string' || frame.type !== 'welcome' || frame.nonce === undefined)
-        return fail('it did not begin with a welcome')
+        return 'it did not begin with a welcome'
       const nonces = { agent: nonce, server: frame.nonce }
       const derived = deriveSessionKeys(identity.root, identity, frame.session, nonces)
-      if (openFrame(derived, 's2a', 1, text) === undefined) {
-        reject(agentError('FLT_LINK_UNTRUSTED', { url: serverUrl, problem: 'its first frame has a wrong MAC' }))
-        return fail('wrong MAC')
-      }
+      if (openFrame(derived, 's2a', 1, text) === undefined) return 'its first frame has a wrong MAC'
       keys = derived
       received = 1
       clearTimeout(opening)
       send(options.hello())
       resolve({ way: 'WebSocket', welcome: frame, send, close: () => socket.close(1000), ended })
+      return undefined
     }
 
     socket.on('message', (data, isBinary) => {
       silence.touch()
       if (isBinary) return fail('it sent a binary message')
       const text = String(data)
-      if (!keys) return welcome(text)
+      if (!keys) {
+        const problem = welcome(text)
+        if (problem !== undefined) distrust(problem)
+        return
+      }
       received += 1
       const payload = openFrame(keys, 's2a', received, text)
       if (payload === undefined) {

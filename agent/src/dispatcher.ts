@@ -76,33 +76,47 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return supervisor
   }
   const reject = ({ commandId, epoch }: Offer, kind: RejectKind, reason: string): void => {
-    log[kind === 'busy' || kind === 'stale' ? 'debug' : 'warn'](`Command ${commandId} refused (${kind}): ${reason}`)
+    log[kind === 'busy' || kind === 'stale' ? 'debug' : 'warn'](
+      `Command ${commandId} refused (${kind}): ${reason}`,
+    )
     outbox.send({ type: 'reject', commandId, epoch, kind, reason: reason.slice(0, 4000) })
   }
   const offered = async (offer: Offer): Promise<void> => {
     const { commandId, epoch } = offer
     if (journal.has(commandId, epoch)) return answerKnown(offer)
-    if (epoch < journal.highestEpoch(commandId)) return reject(offer, 'stale', 'A later attempt is known here.')
-    if (journal.isCancelled(commandId, epoch)) return reject(offer, 'cancelled', 'It was cancelled before it began.')
+    if (epoch < journal.highestEpoch(commandId))
+      return reject(offer, 'stale', 'A later attempt is known here.')
+    if (journal.isCancelled(commandId, epoch))
+      return reject(offer, 'cancelled', 'It was cancelled before it began.')
     // Written the other way round, so that a time that cannot be read counts as past.
-    if (!(clock.nowMs() <= Date.parse(offer.notAfter))) return reject(offer, 'expired', 'The offer came too late.')
+    if (!(clock.nowMs() <= Date.parse(offer.notAfter)))
+      return reject(offer, 'expired', 'The offer came too late.')
     const hosted = options.executors.find(offer.plugin)
-    if (!hosted) return reject(offer, 'unavailable', `No executor "${offer.plugin}" is installed on this machine.`)
+    if (!hosted)
+      return reject(offer, 'unavailable', `No executor "${offer.plugin}" is installed on this machine.`)
     const { executor, contract } = hosted
     if (!executor || !contract)
       return reject(offer, 'unavailable', `The executor "${offer.plugin}" failed: ${hosted.reason}`)
-    const command: unknown = Object.hasOwn(contract.commands, offer.command) ? contract.commands[offer.command] : undefined
+    const command: unknown = Object.hasOwn(contract.commands, offer.command)
+      ? contract.commands[offer.command]
+      : undefined
     if (!isDefinition(command))
-      return reject(offer, 'unavailable', `The executor "${offer.plugin}" here has no command "${offer.command}". Update it.`)
+      return reject(
+        offer,
+        'unavailable',
+        `The executor "${offer.plugin}" here has no command "${offer.command}". Update it.`,
+      )
     const problem = inputProblem(command.input, offer.input)
     if (problem !== undefined) return reject(offer, 'schema', `The input does not fit: ${problem}`)
     // The contract on this machine decides; the offer may only add a lane.
     const lane = command.lane ?? offer.lane
-    if (isTaken(commandId, lane)) return reject(offer, 'busy', 'Something that must end first still runs here.')
+    if (isTaken(commandId, lane))
+      return reject(offer, 'busy', 'Something that must end first still runs here.')
     await begin(offer, hosted.folder, lane)
   }
   const begin = async (offer: Offer, folder: string, lane: string | undefined): Promise<void> => {
-    const { commandId, epoch, plugin, command, input, timeoutSeconds, endless, precondition, expiresAt } = offer
+    const { commandId, epoch, plugin, command, input, timeoutSeconds, endless, precondition, expiresAt } =
+      offer
     if (lane !== undefined) starting.add(lane)
     try {
       const entry = await journal.start({
@@ -135,7 +149,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (lane !== undefined && starting.has(lane)) return true
     const running = [...live.values()].filter((one) => !one.hasEnded)
     if (running.length >= mostAtOnce) return true
-    return running.some(({ entry }) => entry.commandId === commandId || (lane !== undefined && entry.request?.lane === lane))
+    return running.some(
+      ({ entry }) => entry.commandId === commandId || (lane !== undefined && entry.request?.lane === lane),
+    )
   }
   const cancelled = async ({ commandId, epoch, force }: ServerFrameOf<'cancel'>): Promise<void> => {
     if (!journal.has(commandId, epoch)) return journal.rememberCancel(commandId, epoch)
@@ -173,7 +189,8 @@ function keyOf({ commandId, epoch }: { readonly commandId: string; readonly epoc
 /** A command without a schema takes no input. */
 function inputProblem(schema: unknown, input: unknown): string | undefined {
   if (typeof schema === 'object' && schema !== null) return createCheck(schema).problem(input)
-  const empty = input === undefined || input === null || (typeof input === 'object' && Object.keys(input).length === 0)
+  const empty =
+    input === undefined || input === null || (typeof input === 'object' && Object.keys(input).length === 0)
   return empty ? undefined : 'this command takes none'
 }
 

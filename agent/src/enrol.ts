@@ -73,7 +73,11 @@ async function start(options: EnrolOptions): Promise<PendingEnrolment> {
   } catch {
     throw untrusted(options, 'its public key cannot be used')
   }
-  return { ...transcript, rootKey: root.toString('base64url'), confirmation: confirmation(root, 'agent', transcript) }
+  return {
+    ...transcript,
+    rootKey: root.toString('base64url'),
+    confirmation: confirmation(root, 'agent', transcript),
+  }
 }
 
 function finish(options: EnrolOptions, pending: PendingEnrolment): Promise<Answer> {
@@ -104,7 +108,11 @@ function refused({ agentId, serverUrl }: EnrolOptions, { status, body }: Answer)
   if (!refusalCheck.accepts(body))
     return agentError('FLT_LINK_FAILED', { url: serverUrl, way: 'HTTP', problem: `it answered ${status}` })
   const { code, message } = body
-  return agentError('FLT_ENROL_REFUSED', { id: agentId, reason: oneLine(`${message} (${code})`) }, { details: { code } })
+  return agentError(
+    'FLT_ENROL_REFUSED',
+    { id: agentId, reason: oneLine(`${message} (${code})`) },
+    { details: { code } },
+  )
 }
 
 function untrusted({ serverUrl }: EnrolOptions, problem = 'its answer does not fit'): Error {

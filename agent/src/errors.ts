@@ -4,7 +4,8 @@ import { createErrors } from '@fleetupdate/sdk'
 export const catalogue = {
   FLT_AGENT_CONFIG_MISSING: {
     status: 500,
-    message: 'There is no configuration at {file}. Create it with agent.id and agent.server_url, or set AGENT_CONFIG.',
+    message:
+      'There is no configuration at {file}. Create it with agent.id and agent.server_url, or set AGENT_CONFIG.',
   },
   FLT_AGENT_CONFIG_INVALID: { status: 500, message: '{file}: {key} {problem}. {fix}' },
   FLT_AGENT_CONFIG_YAML: { status: 500, message: '{file} is not valid YAML: {problem}. Correct that line.' },
@@ -20,11 +21,13 @@ export const catalogue = {
   },
   FLT_AGENT_STATE_DIR: {
     status: 500,
-    message: 'agent.state_dir {path} cannot be used: {problem}. Give its owner write access, or set another folder.',
+    message:
+      'agent.state_dir {path} cannot be used: {problem}. Give its owner write access, or set another folder.',
   },
   FLT_AGENT_RUNNING: {
     status: 500,
-    message: 'Another agent (process {pid}) already uses {path}. Stop it first, or set another agent.state_dir.',
+    message:
+      'Another agent (process {pid}) already uses {path}. Stop it first, or set another agent.state_dir.',
   },
   FLT_AGENT_USAGE: {
     status: 500,
@@ -32,7 +35,8 @@ export const catalogue = {
   },
   FLT_ENROL_SECRET_MISSING: {
     status: 500,
-    message: 'This machine is not enrolled yet. Set agent.psk to the SERVER_PSK of the server, or to an enrolment token.',
+    message:
+      'This machine is not enrolled yet. Set agent.psk to the SERVER_PSK of the server, or to an enrolment token.',
   },
   FLT_ENROL_REFUSED: { status: 403, message: 'The server refused the enrolment of "{id}": {reason}' },
   FLT_ENROL_IMPOSTOR: {
@@ -53,7 +57,10 @@ export const catalogue = {
   FLT_FACT_INVALID: { status: 500, message: 'The fact does not fit its contract: {problem}.' },
   FLT_FACT_TIMEOUT: { status: 500, message: 'The fact was not collected within {seconds} s.' },
   FLT_FACT_TOO_LARGE: { status: 500, message: 'The fact has {bytes} bytes; at most {limit} are sent.' },
-  FLT_ATTEMPT_TAKEN: { status: 409, message: 'The attempt in {dir} was already claimed; it is not started again.' },
+  FLT_ATTEMPT_TAKEN: {
+    status: 409,
+    message: 'The attempt in {dir} was already claimed; it is not started again.',
+  },
   FLT_ATTEMPT_INVALID: { status: 500, message: 'The attempt in {dir} cannot be read: {problem}.' },
   FLT_ATTEMPT_STOPPED: { status: 500, message: 'The command was stopped: {reason}.' },
   FLT_ATTEMPT_RESULT_TOO_LARGE: {
@@ -62,15 +69,22 @@ export const catalogue = {
   },
   FLT_RUN_UNDECLARED: {
     status: 500,
-    message: 'The executor "{plugin}" may not start {program}: its manifest does not declare it under "programs" or "privileges".',
+    message:
+      'The executor "{plugin}" may not start {program}: its manifest does not declare it under "programs" or "privileges".',
   },
   FLT_RUN_MISSING: { status: 500, message: 'The program {program} is not installed on this machine.' },
   FLT_RUN_FAILED: { status: 500, message: '{program} ended with {ending}{detail}' },
   FLT_RUN_TIMEOUT: { status: 500, message: '{program} did not end within {seconds} s and was stopped.' },
   FLT_RUN_ABORTED: { status: 500, message: '{program} was stopped: {reason}.' },
   FLT_RUN_OUTPUT: { status: 500, message: '{program} wrote more than {limit} bytes and was stopped.' },
-  FLT_RUN_INPUT: { status: 500, message: '{program} runs as root: it gets no standard input. Pass files or arguments.' },
-  FLT_PRIVILEGE_MISSING: { status: 500, message: '{program} must run as root, and this agent cannot. {missing}' },
+  FLT_RUN_INPUT: {
+    status: 500,
+    message: '{program} runs as root: it gets no standard input. Pass files or arguments.',
+  },
+  FLT_PRIVILEGE_MISSING: {
+    status: 500,
+    message: '{program} must run as root, and this agent cannot. {missing}',
+  },
   FLT_FILE_TOO_LARGE: { status: 500, message: '{path} has {bytes} bytes; at most {limit} are read.' },
 } as const
 

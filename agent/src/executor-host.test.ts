@@ -26,7 +26,11 @@ describe('the executor host', () => {
     writeExecutor(dir, { id: 'e-lacks', module: sound, contract: { commands: { go: {} } } })
     writeExecutor(dir, { id: 'f-other', module: sound, contract: { id: 'else' } })
     writeExecutor(dir, { id: 'g-manifest', module: sound, manifest: { surprise: true } })
-    writeExecutor(dir, { id: 'h-outside', module: sound, manifest: { executor: '../i-sound/dist/executor.js' } })
+    writeExecutor(dir, {
+      id: 'h-outside',
+      module: sound,
+      manifest: { executor: '../i-sound/dist/executor.js' },
+    })
     writeExecutor(dir, { id: 'i-sound', module: sound })
     symlinkSync(join(dir, 'i-sound', 'dist', 'executor.js'), join(dir, 'h-outside', 'dist', 'link.js'))
     writeExecutor(dir, { id: 'j-link', module: sound, manifest: { executor: './dist/link.js' } })
@@ -35,7 +39,11 @@ describe('the executor host', () => {
     mkdirSync(join(dir, 'l-nothing'))
     mkdirSync(join(dir, 'm-json'))
     writeFileSync(join(dir, 'm-json', 'package.json'), '{')
-    writeExecutor(dir, { id: 'n-server-only', module: sound, manifest: { executor: undefined, server: './s.js' } })
+    writeExecutor(dir, {
+      id: 'n-server-only',
+      module: sound,
+      manifest: { executor: undefined, server: './s.js' },
+    })
 
     const host = await loadExecutors([dir, join(dir, 'absent')], log, 500)
     const reasons = Object.fromEntries(host.all.map(({ id, reason }) => [id, reason ?? 'ok']))
@@ -55,7 +63,10 @@ describe('the executor host', () => {
     })
     expect(Object.keys(reasons)).not.toContain('l-nothing')
     expect(Object.keys(reasons)).not.toContain('n-server-only')
-    expect(host.find('i-sound')).toMatchObject({ version: '1.2.3', contractHash: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    expect(host.find('i-sound')).toMatchObject({
+      version: '1.2.3',
+      contractHash: expect.stringMatching(/^[0-9a-f]{16}$/),
+    })
   })
 
   test('takes the first of two with one id and reports the second', async () => {

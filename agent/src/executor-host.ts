@@ -53,7 +53,13 @@ export async function loadExecutors(
     if (!source) continue
     boot.use(async () => {
       const executor = await loadExecutor(source)
-      found.set(id, { ...one, executor, contract: executor.contract, contractHash: contractHash(executor.contract), reason: undefined })
+      found.set(id, {
+        ...one,
+        executor,
+        contract: executor.contract,
+        contractHash: contractHash(executor.contract),
+        reason: undefined,
+      })
     })
     // Takes this executor's error away, so that the next one boots as if nothing had happened.
     boot.after((error: Error | null) => {
@@ -84,7 +90,13 @@ async function discover(id: string, folder: string, log: Log): Promise<Discovere
   try {
     const found = await readExecutorPackage(folder, id)
     if (!found) return undefined
-    return { ...none, version: found.version, manifest: found.manifest, reason: 'it was not loaded', package: found }
+    return {
+      ...none,
+      version: found.version,
+      manifest: found.manifest,
+      reason: 'it was not loaded',
+      package: found,
+    }
   } catch (error) {
     const reason = describeError(error)
     log.error(reason)
@@ -96,7 +108,8 @@ async function candidates(folders: readonly string[], log: Log): Promise<{ id: s
   const lists = await Promise.all(
     folders.map(async (folder) => {
       const names = await readdir(folder).catch((error) => {
-        if (errorCode(error) !== 'ENOENT') log.warn(`The folder ${folder} cannot be read: ${describeError(error)}`)
+        if (errorCode(error) !== 'ENOENT')
+          log.warn(`The folder ${folder} cannot be read: ${describeError(error)}`)
         return []
       })
       return names

@@ -31,7 +31,8 @@ export async function readExecutorPackage(folder: string, id: string): Promise<E
   if (!manifestCheck.accepts(fleetupdate))
     throw invalid(folder, `its manifest does not fit: ${manifestCheck.problem(fleetupdate)}`)
   if (fleetupdate.executor === undefined) return undefined
-  if (fleetupdate.id !== id) throw invalid(folder, `its id is "${fleetupdate.id}"; name the folder like the id`)
+  if (fleetupdate.id !== id)
+    throw invalid(folder, `its id is "${fleetupdate.id}"; name the folder like the id`)
   return {
     folder,
     version: typeof version === 'string' ? version.slice(0, 64) : '0.0.0',

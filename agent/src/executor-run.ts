@@ -27,7 +27,10 @@ export function createRun(settings: RunSettings): Run {
     const privilege = matchPrivilege(settings.manifest.privileges ?? [], path ?? program, args)
     const declared = settings.manifest.programs?.includes(program) === true
     if (!privilege && !declared)
-      throw agentError('FLT_RUN_UNDECLARED', { plugin: settings.manifest.id, program: [program, ...args].join(' ') })
+      throw agentError('FLT_RUN_UNDECLARED', {
+        plugin: settings.manifest.id,
+        program: [program, ...args].join(' '),
+      })
     if (path === undefined) throw agentError('FLT_RUN_MISSING', { program })
     const asRoot = privilege !== undefined && (settings.way.kind !== 'none' || !declared)
     if (asRoot && options.input !== undefined) throw agentError('FLT_RUN_INPUT', { program })
@@ -65,7 +68,12 @@ async function start(
             args,
             env: options.env ?? {},
             cwd: options.cwd ?? '/',
-            stdio: [options.input === undefined ? 'ignore' : 'pipe', sink, sink, ...(statusFd === undefined ? [] : [statusFd])],
+            stdio: [
+              options.input === undefined ? 'ignore' : 'pipe',
+              sink,
+              sink,
+              ...(statusFd === undefined ? [] : [statusFd]),
+            ],
           }),
           end: undefined,
         }
@@ -95,7 +103,11 @@ function failure(program: string, { exitCode, signal, stdout, stderr }: RunResul
   const ending = signal === null ? `exit code ${exitCode}` : `signal ${signal}`
   const last = stderr.trim().split('\n').at(-1) ?? ''
   const detail = last === '' ? '.' : `: ${last}`
-  return agentError('FLT_RUN_FAILED', { program, ending, detail }, { details: { program, exitCode, signal, stdout, stderr } })
+  return agentError(
+    'FLT_RUN_FAILED',
+    { program, ending, detail },
+    { details: { program, exitCode, signal, stdout, stderr } },
+  )
 }
 
 function quoted(argument: string): string {

@@ -57,7 +57,10 @@ export function createFacts(options: FactsOptions): Facts {
   let acknowledged = 0
   let round: Promise<void> = Promise.resolve()
 
-  const collectGroup = async ({ executor, facts }: (typeof groups)[number], forced: boolean): Promise<void> => {
+  const collectGroup = async (
+    { executor, facts }: (typeof groups)[number],
+    forced: boolean,
+  ): Promise<void> => {
     for (const fact of facts) {
       if (signal.aborted || fact.collecting || !(forced || isDue(fact))) continue
       const changed = await collect(fact, executor)

@@ -9,7 +9,7 @@ export async function punchHole(path: string, from: number, to: number): Promise
   const program = findProgram('fallocate')
   if (program === undefined || length <= 0) return
   const args = ['--punch-hole', '--keep-size', '--offset', String(offset), '--length', String(length), path]
-  await supervise(startProcess({ program, args, stdio: ['ignore', 'ignore', 'ignore'] }), { name: 'fallocate' }).catch(
-    () => undefined,
-  )
+  await supervise(startProcess({ program, args, stdio: ['ignore', 'ignore', 'ignore'] }), {
+    name: 'fallocate',
+  }).catch(() => undefined)
 }

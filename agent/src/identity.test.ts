@@ -35,7 +35,9 @@ describe('the identity', () => {
   test('is never replaced silently where it is damaged', async () => {
     const before = readFileSync(join(dir, 'identity.json'))
     writeFileSync(join(dir, 'identity.json'), before.subarray(0, 20))
-    await expect(createIdentityStore(dir).load()).rejects.toMatchObject({ code: 'FLT_AGENT_IDENTITY_DAMAGED' })
+    await expect(createIdentityStore(dir).load()).rejects.toMatchObject({
+      code: 'FLT_AGENT_IDENTITY_DAMAGED',
+    })
   })
 })
 

@@ -41,7 +41,13 @@ export function createIdentityStore(stateDir: string): IdentityStore {
     },
     async adopt(pending) {
       const { agentId, kid, rootKey } = pending
-      const stored: StoredIdentity = { version: 1, agentId, kid, rootKey, enrolledAt: new Date().toISOString() }
+      const stored: StoredIdentity = {
+        version: 1,
+        agentId,
+        kid,
+        rootKey,
+        enrolledAt: new Date().toISOString(),
+      }
       await writeDurably(identityFile, `${JSON.stringify(stored, undefined, 2)}\n`)
       await rm(pendingFile, { force: true })
       return toIdentity(stored)

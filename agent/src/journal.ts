@@ -1,7 +1,14 @@
 import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentFrame, type AgentFrameOf } from '@fleetupdate/sdk/protocol'
-import { type AttemptFolder, attemptFolder, discardOutput, prepareAttempt, readRequest, readStarted } from './attempts.ts'
+import {
+  type AttemptFolder,
+  attemptFolder,
+  discardOutput,
+  prepareAttempt,
+  readRequest,
+  readStarted,
+} from './attempts.ts'
 import { createCheck } from './check.ts'
 import { createDurably, makeFolder, readJson, readText, writeDurably } from './durable-file.ts'
 import type { AttemptRequest } from './schemas.ts'
@@ -41,7 +48,8 @@ const keptMs = 30 * dayMs
 /** A cancel of something never accepted tells no expiry; offers live a day by default, a week at most is assumed. */
 const tombstoneMs = 37 * dayMs
 const mostTombstones = 10_000
-const namePattern = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,6})$/
+const namePattern =
+  /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,6})$/
 const resultCheck = createCheck(AgentFrame.result)
 
 /** Opens the journal of a state folder. */
@@ -70,7 +78,13 @@ export async function openJournal(stateDir: string): Promise<Journal> {
           known.get(commandId)?.delete(epoch)
           continue
         }
-        entries.push({ commandId, epoch, folder, startedAt: validTime(startedAt), request: await readRequest(folder) })
+        entries.push({
+          commandId,
+          epoch,
+          folder,
+          startedAt: validTime(startedAt),
+          request: await readRequest(folder),
+        })
       }
       return entries.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
     },

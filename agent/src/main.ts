@@ -96,7 +96,8 @@ function logOf({ verbose }: AgentConfig): Log {
 
 function stopOnSignals(): AbortSignal {
   const stopping = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(new Error('stopped')))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => stopping.abort(new Error('stopped')))
   return stopping.signal
 }
 
@@ -105,7 +106,9 @@ start().then(
   (error: unknown) => {
     const known = error instanceof FleetError
     const more = process.env.VERBOSE === '1' && error instanceof Error ? `\n${error.stack}` : ''
-    process.stderr.write(`fleetupdate-agent: ${describeError(error)}${known ? ` (${errorCode(error)})` : ''}${more}\n`)
+    process.stderr.write(
+      `fleetupdate-agent: ${describeError(error)}${known ? ` (${errorCode(error)})` : ''}${more}\n`,
+    )
     process.exit(/^FLT_AGENT_|^FLT_ENROL_SECRET/.test(errorCode(error)) ? usageCode : 1)
   },
 )

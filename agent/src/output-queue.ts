@@ -49,9 +49,15 @@ export class OutputQueue {
   /** Adds valid UTF-8 in chunks of at most 64 KiB; `point` is where it ends in the file. */
   add(bytes: Buffer, offset: number, point?: OutputPoint): void {
     for (let at = 0; at < bytes.length; ) {
-      const next = at + 65536 >= bytes.length ? bytes.length : boundaryBefore(bytes, at + limits.outputFrameBytes)
+      const next =
+        at + 65536 >= bytes.length ? bytes.length : boundaryBefore(bytes, at + limits.outputFrameBytes)
       const last = next === bytes.length
-      this.#push({ offset: offset + at, end: offset + next, bytes: bytes.subarray(at, next), point: last ? point : undefined })
+      this.#push({
+        offset: offset + at,
+        end: offset + next,
+        bytes: bytes.subarray(at, next),
+        point: last ? point : undefined,
+      })
       at = next
     }
   }

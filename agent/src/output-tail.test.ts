@@ -18,7 +18,12 @@ const sha256 = (text: string | Buffer): string => createHash('sha256').update(te
 
 /** A server that stores and acknowledges, and a tail that talks to it. */
 function follow(options: Partial<OutputTailOptions> & { from?: { stored: string; end: number } } = {}) {
-  const store = { stored: Buffer.from(options.from?.stored ?? ''), end: options.from?.end ?? 0, most: 0, online: true }
+  const store = {
+    stored: Buffer.from(options.from?.stored ?? ''),
+    end: options.from?.end ?? 0,
+    most: 0,
+    online: true,
+  }
   let done: (summary: OutputSummary) => void = () => undefined
   let broke: (error: unknown) => void = () => undefined
   const drained = new Promise<OutputSummary>((resolve, reject) => {
@@ -34,7 +39,10 @@ function follow(options: Partial<OutputTailOptions> & { from?: { stored: string;
       store.most = Math.max(store.most, bytes.length)
       if (chunk.offset <= store.end && chunk.end > store.end) {
         const isMarker = chunk.end - chunk.offset !== bytes.length
-        store.stored = Buffer.concat([store.stored, isMarker ? bytes : bytes.subarray(store.end - chunk.offset)])
+        store.stored = Buffer.concat([
+          store.stored,
+          isMarker ? bytes : bytes.subarray(store.end - chunk.offset),
+        ])
         store.end = chunk.end
       }
       setImmediate(() => tail.acknowledged(store.end))

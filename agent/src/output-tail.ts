@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { open, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { limits } from '@fleetupdate/sdk/protocol'
 import type { AttemptFolder } from './attempts.ts'
@@ -7,7 +7,13 @@ import { createCheck } from './check.ts'
 import { readJson, writeDurably } from './durable-file.ts'
 import { punchHole } from './hole.ts'
 import { OutputQueue } from './output-queue.ts'
-import { boundaryAfter, boundaryBefore, type OutputBlock, type OutputPoint, readOutput } from './output-text.ts'
+import {
+  boundaryAfter,
+  boundaryBefore,
+  type OutputBlock,
+  type OutputPoint,
+  readOutput,
+} from './output-text.ts'
 import { TailPoint } from './schemas.ts'
 
 export interface OutputSummary {
@@ -112,7 +118,10 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
   const send = (block: OutputBlock): void => {
     const { from, to, bytes } = block
     point = to
-    if (endless || to.text <= sizes.head) return produce(bytes, from.text, to)
+    if (endless || to.text <= sizes.head) {
+      produce(bytes, from.text, to)
+      return
+    }
     const cut = boundaryBefore(bytes, sizes.head - from.text)
     produce(bytes.subarray(0, cut), from.text)
     held = { from, text: from.text + cut }
@@ -218,11 +227,12 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
   const wake = (): void => {
     if (queue.silentMs > resendMs) queue.resend()
     const waitMs = nextReadMs - performance.now()
-    if (waitMs <= 0) return run()
-    timer ??= setTimeout(() => {
-      timer = undefined
-      run()
-    }, waitMs)
+    if (waitMs <= 0) run()
+    else
+      timer ??= setTimeout(() => {
+        timer = undefined
+        run()
+      }, waitMs)
   }
   return {
     wake,

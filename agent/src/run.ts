@@ -71,7 +71,8 @@ export async function supervise(child: ChildProcess, options: Supervision): Prom
     end('SIGTERM')
     grace = setTimeout(() => end('SIGKILL'), graceMs)
   }
-  const aborted = (): void => stop(agentError('FLT_RUN_ABORTED', { program: name, reason: describeError(signal?.reason) }))
+  const aborted = (): void =>
+    stop(agentError('FLT_RUN_ABORTED', { program: name, reason: describeError(signal?.reason) }))
   const timer =
     timeoutMs === undefined
       ? undefined

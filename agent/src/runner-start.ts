@@ -1,4 +1,4 @@
-import { openSync, closeSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { Log } from '@fleetupdate/sdk'
 import type { AttemptFolder } from './attempts.ts'
 import { describeError } from './errors.ts'
@@ -34,7 +34,9 @@ export function createRunnerStart(program: RunnerProgram, way: PrivilegedWay, lo
     supervise(unit, { name: 'systemd-run', timeoutMs: 30_000 }).then(
       ({ exitCode, stdout, stderr }) => {
         if (exitCode === 0) return
-        log.warn(`systemd did not start the runner: ${(stderr || stdout).trim()}. It is started as a plain process.`)
+        log.warn(
+          `systemd did not start the runner: ${(stderr || stdout).trim()}. It is started as a plain process.`,
+        )
         detached(command, folder, ended)
       },
       (error) => {

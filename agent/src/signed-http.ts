@@ -25,7 +25,11 @@ export interface SignedAnswer {
 /** Signed requests of one identity. */
 export interface SignedHttp {
   /** Posts JSON; on a trusted FLT_AUTH_CLOCK it corrects the clock and tries once more. */
-  post(path: string, body: unknown, options: { timeoutMs: number; signal: AbortSignal }): Promise<SignedAnswer>
+  post(
+    path: string,
+    body: unknown,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<SignedAnswer>
   /** The headers of a signed upgrade, and its nonce. */
   upgrade(path: string): { readonly headers: SignedHeaders; readonly nonce: string }
   /** Reads the answer to a request that was sent with these headers; corrects the clock where it is told to. */

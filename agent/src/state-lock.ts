@@ -19,13 +19,19 @@ export async function lockState(stateDir: string, pid: number): Promise<() => Pr
     const record = JSON.stringify(recordOf(pid) ?? { pid, startTicks: '', bootId: '' })
     if (!(await createDurably(file, record))) {
       const holder = await readJson(file, recordCheck)
-      if (holder && isRunning(holder)) throw agentError('FLT_AGENT_RUNNING', { pid: holder.pid, path: stateDir })
+      if (holder && isRunning(holder))
+        throw agentError('FLT_AGENT_RUNNING', { pid: holder.pid, path: stateDir })
       await rm(file, { force: true })
-      if (!(await createDurably(file, record))) throw agentError('FLT_AGENT_RUNNING', { pid: '?', path: stateDir })
+      if (!(await createDurably(file, record)))
+        throw agentError('FLT_AGENT_RUNNING', { pid: '?', path: stateDir })
     }
   } catch (error) {
     if (error instanceof Error && 'status' in error) throw error
-    throw agentError('FLT_AGENT_STATE_DIR', { path: stateDir, problem: describeError(error) }, { cause: error })
+    throw agentError(
+      'FLT_AGENT_STATE_DIR',
+      { path: stateDir, problem: describeError(error) },
+      { cause: error },
+    )
   }
   return () => rm(file, { force: true })
 }

@@ -10,7 +10,11 @@ export async function loadPrivileges(folders: readonly string[]): Promise<readon
     for (const id of await readdir(folder).catch(() => [])) {
       if (found.has(id)) continue
       const one = await readExecutorPackage(join(folder, id), id).catch(() => undefined)
-      if (one) found.set(id, (one.manifest.privileges ?? []).map((privilege) => ({ plugin: id, privilege })))
+      if (one)
+        found.set(
+          id,
+          (one.manifest.privileges ?? []).map((privilege) => ({ plugin: id, privilege })),
+        )
     }
   }
   return [...found.values()].flat()

@@ -11,10 +11,11 @@ const install: ArgumentRule[] = [
 ]
 
 describe('the arguments of a privilege', () => {
-  test.each([[['-y', 'install', '--', 'curl']], [['-y', 'upgrade', '--', 'curl:amd64', 'g++-12', 'a.b']], [['-y', 'install', '--']]])(
-    'let %j through',
-    (args) => expect(matchesArguments(install, args)).toBe(true),
-  )
+  test.each([
+    [['-y', 'install', '--', 'curl']],
+    [['-y', 'upgrade', '--', 'curl:amd64', 'g++-12', 'a.b']],
+    [['-y', 'install', '--']],
+  ])('let %j through', (args) => expect(matchesArguments(install, args)).toBe(true))
 
   test.each([
     [[]],
@@ -61,5 +62,7 @@ describe('the arguments of a privilege', () => {
 })
 
 test('the sudoers line allows one program and no argument', () => {
-  expect(sudoersLine()).toBe('orchestrator ALL=(root) NOPASSWD: /opt/orchestrator/agent/current/root-helper ""')
+  expect(sudoersLine()).toBe(
+    'orchestrator ALL=(root) NOPASSWD: /opt/orchestrator/agent/current/root-helper ""',
+  )
 })

@@ -103,9 +103,9 @@ function sudo({ helper, systemd }: WayOptions): PrivilegedWay {
     async probe(privileges) {
       if (privileges.length === 0) return []
       const asked = privileges.map(({ plugin, privilege }) => ({ plugin, privilege: privilege.id }))
-      const answers = await probeThroughHelper(() => ask({ verb: 'probe', privileges: asked }, ['pipe', 'pipe'])).catch(
-        (error) => describeError(error),
-      )
+      const answers = await probeThroughHelper(() =>
+        ask({ verb: 'probe', privileges: asked }, ['pipe', 'pipe']),
+      ).catch((error) => describeError(error))
       return privileges.map(({ plugin, privilege }, index) => {
         const state = typeof answers === 'string' ? { ok: false, missing: answers } : answers[index]
         if (state?.ok) return { id: privilege.id, plugin, ok: true }
@@ -138,4 +138,3 @@ function systemdRun({ commandId, epoch, command }: UnitStart): Parameters<typeof
     stdio: ['ignore', 'pipe', 'pipe'],
   }
 }
-

@@ -31,6 +31,13 @@ export function createProbeMemory(
 }
 
 async function fingerprint(files: readonly string[]): Promise<string> {
-  const times = await Promise.all(files.map((file) => stat(file).then((one) => one.mtimeMs, () => 0)))
+  const times = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        (one) => one.mtimeMs,
+        () => 0,
+      ),
+    ),
+  )
   return times.join(' ')
 }

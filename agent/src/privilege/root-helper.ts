@@ -38,10 +38,10 @@ lines.once('line', (line) => {
 })
 
 function handle(request: Request): void {
-  if (request.verb === 'probe') return probe(request)
-  if (request.verb === 'run') return run(request)
-  if (request.verb === 'start') return start(request)
-  throw new Refusal('the verb is unknown')
+  if (request.verb === 'probe') probe(request)
+  else if (request.verb === 'run') run(request)
+  else if (request.verb === 'start') start(request)
+  else throw new Refusal('the verb is unknown')
 }
 
 function run(request: Request): void {
@@ -55,10 +55,16 @@ function run(request: Request): void {
 
 function start(request: Request): void {
   const { commandId, epoch } = request
-  if (typeof commandId !== 'string' || !commandIdPattern.test(commandId)) throw new Refusal('the command id is malformed')
+  if (typeof commandId !== 'string' || !commandIdPattern.test(commandId))
+    throw new Refusal('the command id is malformed')
   if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1 || epoch > 1_000_000)
     throw new Refusal('the epoch is malformed')
-  const unit = [`--unit=fleetupdate-${commandId}-${epoch}`, '--collect', '--quiet', '--property=KillMode=mixed']
+  const unit = [
+    `--unit=fleetupdate-${commandId}-${epoch}`,
+    '--collect',
+    '--quiet',
+    '--property=KillMode=mixed',
+  ]
   const user = ['--uid=orchestrator', '--gid=orchestrator']
   const runner = [execPath, join(installation, 'main.js'), 'attempt', join(attempts, `${commandId}.${epoch}`)]
   execute('/usr/bin/systemd-run', [...unit, ...user, '--', ...runner], environment)
@@ -67,7 +73,8 @@ function start(request: Request): void {
 /** Answers one line of JSON for each privilege asked for. */
 function probe(request: Request): void {
   const { privileges } = request
-  if (!Array.isArray(privileges) || privileges.length > 1024) throw new Refusal('the list of privileges is malformed')
+  if (!Array.isArray(privileges) || privileges.length > 1024)
+    throw new Refusal('the list of privileges is malformed')
   const answers = privileges.map((asked: unknown) => {
     try {
       if (!isRecord(asked)) throw new Refusal('the privilege is malformed')
@@ -101,7 +108,9 @@ function findPrivilege(plugin: unknown, id: unknown): Privilege {
   const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'))
   const declared = isRecord(manifest) && isRecord(manifest.fleetupdate) ? manifest.fleetupdate : {}
   const privileges: unknown = declared.id === plugin ? declared.privileges : []
-  const found = Array.isArray(privileges) ? privileges.find((one) => isRecord(one) && one.id === id) : undefined
+  const found = Array.isArray(privileges)
+    ? privileges.find((one) => isRecord(one) && one.id === id)
+    : undefined
   if (!isPrivilege(found)) throw new Refusal(`the executor "${plugin}" declares no such privilege`)
   return found
 }
@@ -114,7 +123,8 @@ function assertRootOwned(file: string): void {
     for (;;) {
       const { uid, mode } = lstatSync(path)
       const sticky = (mode & 0o1000) !== 0 && path !== file
-      if (uid !== 0 || ((mode & 0o022) !== 0 && !sticky)) throw new Refusal(`${path} must belong to root alone`)
+      if (uid !== 0 || ((mode & 0o022) !== 0 && !sticky))
+        throw new Refusal(`${path} must belong to root alone`)
       if (path === sep) return
       path = dirname(path)
     }
@@ -149,7 +159,13 @@ function isPrivilege(value: unknown): value is Privilege {
   if (!isRecord(value)) return false
   const { id, program, args, env } = value
   const envFits = env === undefined || (isRecord(env) && isTextList(Object.values(env)))
-  return typeof id === 'string' && typeof program === 'string' && program.startsWith('/') && Array.isArray(args) && envFits
+  return (
+    typeof id === 'string' &&
+    typeof program === 'string' &&
+    program.startsWith('/') &&
+    Array.isArray(args) &&
+    envFits
+  )
 }
 
 function isTextList(value: unknown): value is string[] {

@@ -71,9 +71,13 @@ function createProgress(folder: AttemptFolder, log: Log): (update: AttemptProgre
     writing = false
   }
   return ({ percent, message }) => {
-    const known = percent === undefined || Number.isNaN(percent) ? current.percent : Math.min(100, Math.max(0, percent))
+    const known =
+      percent === undefined || Number.isNaN(percent) ? current.percent : Math.min(100, Math.max(0, percent))
     const said = message === undefined ? current.message : message.slice(0, 500)
-    current = { ...(known === undefined ? {} : { percent: known }), ...(said === undefined ? {} : { message: said }) }
+    current = {
+      ...(known === undefined ? {} : { percent: known }),
+      ...(said === undefined ? {} : { message: said }),
+    }
     waiting = true
     if (!writing) write().catch((error) => log.warn(`The progress cannot be written: ${String(error)}`))
   }

@@ -41,7 +41,8 @@ const resultBytes = 512 * 1024
 export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding> {
   const folder = attemptFolder(options.dir)
   const request = await readRequest(folder)
-  if (!request) throw agentError('FLT_ATTEMPT_INVALID', { dir: folder.dir, problem: 'its request is missing or damaged' })
+  if (!request)
+    throw agentError('FLT_ATTEMPT_INVALID', { dir: folder.dir, problem: 'its request is missing or damaged' })
   if (!(await claimAttempt(folder, options.pid))) throw agentError('FLT_ATTEMPT_TAKEN', { dir: folder.dir })
 
   const stopper = createStopper(folder, request.endless ? undefined : request.timeoutSeconds * 1000)
@@ -75,7 +76,10 @@ async function run(
   const executor = await loadExecutor(source)
   const command = executor.commands[request.command]
   if (!command)
-    throw agentError('FLT_EXECUTOR_INVALID', { folder: request.folder, problem: `it has no command "${request.command}"` })
+    throw agentError('FLT_EXECUTOR_INVALID', {
+      folder: request.folder,
+      problem: `it has no command "${request.command}"`,
+    })
   const definition: unknown = executor.contract.commands[request.command]
   stopper.begin(atSafePoints(definition) ? 'safe-point' : 'at-once')
   await makeFolder(folder.work)
@@ -123,7 +127,9 @@ function exitCodeOf(error: unknown): number | undefined {
   const { details } = error
   if (typeof details !== 'object' || details === null || !('exitCode' in details)) return undefined
   const { exitCode } = details
-  return typeof exitCode === 'number' && Number.isInteger(exitCode) && Math.abs(exitCode) <= 1024 ? exitCode : undefined
+  return typeof exitCode === 'number' && Number.isInteger(exitCode) && Math.abs(exitCode) <= 1024
+    ? exitCode
+    : undefined
 }
 
 /** What is not JSON, or does not fit into a frame, would be lost silently later; here it is an error of the executor. */
@@ -136,7 +142,8 @@ function asJson(result: unknown): unknown {
 
 /** A program that the command did not wait for must not outlive it, unless it may never be ended. */
 async function endLeftovers(folder: AttemptFolder): Promise<void> {
-  for (const program of await runningPrograms(folder)) if (program.keep !== true) signalGroup(program, 'SIGKILL')
+  for (const program of await runningPrograms(folder))
+    if (program.keep !== true) signalGroup(program, 'SIGKILL')
 }
 
 function whenAborted(signal: AbortSignal): Promise<never> {
@@ -147,6 +154,9 @@ function whenAborted(signal: AbortSignal): Promise<never> {
 
 function atSafePoints(definition: unknown): boolean {
   return (
-    typeof definition === 'object' && definition !== null && 'cancel' in definition && definition.cancel === 'safe-point'
+    typeof definition === 'object' &&
+    definition !== null &&
+    'cancel' in definition &&
+    definition.cancel === 'safe-point'
   )
 }

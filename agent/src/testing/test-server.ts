@@ -85,7 +85,8 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     if (frame.type === 'output' && faults.acknowledgeOutput) {
       const { commandId, epoch } = frame
       const known = outputs.get(commandId) ?? { stored: '', end: 0 }
-      if (frame.offset === known.end) outputs.set(commandId, { stored: known.stored + frame.text, end: frame.end })
+      if (frame.offset === known.end)
+        outputs.set(commandId, { stored: known.stored + frame.text, end: frame.end })
       deliver?.({ type: 'ack', commandId, epoch, output: outputs.get(commandId)?.end ?? 0 })
     }
     if (frame.type === 'result' && faults.acknowledgeResults)
@@ -137,10 +138,19 @@ export async function startTestServer(psk: string): Promise<TestServer> {
 
   const poll = (request: IncomingMessage, response: ServerResponse, body: Buffer): void => {
     const who = authenticate(request, body)
-    if (!who) return plain(response, 401, { code: 'FLT_AUTH_SIGNATURE', message: 'unknown' })
-    const value = JSON.parse(body.toString()) as { boot: string; wait: number; session?: string; frames: AgentFrame[] }
+    if (!who) return void plain(response, 401, { code: 'FLT_AUTH_SIGNATURE', message: 'unknown' })
+    const value = JSON.parse(body.toString()) as {
+      boot: string
+      wait: number
+      session?: string
+      frames: AgentFrame[]
+    }
     if (value.boot !== boot)
-      return answerSigned(request, response, who, 409, { code: 'FLT_AUTH_BOOT', message: 'restarted', details: { boot } })
+      return void answerSigned(request, response, who, 409, {
+        code: 'FLT_AUTH_BOOT',
+        message: 'restarted',
+        details: { boot },
+      })
     if (value.session === undefined) {
       pollSession = randomUUID()
       pollQueue = [welcome(pollSession)]
@@ -150,12 +160,13 @@ export async function startTestServer(psk: string): Promise<TestServer> {
         pollWaiter?.()
       }
     } else if (value.session !== pollSession)
-      return answerSigned(request, response, who, 409, { code: 'FLT_SESSION_UNKNOWN', message: 'ended' })
+      return void answerSigned(request, response, who, 409, { code: 'FLT_SESSION_UNKNOWN', message: 'ended' })
     for (const frame of value.frames) handle(frame)
     const answer = (): void => {
       clearTimeout(timer)
       if (pollWaiter === answer) pollWaiter = undefined
-      if (!response.headersSent) answerSigned(request, response, who, 200, { boot, frames: pollQueue.splice(0) })
+      if (!response.headersSent)
+        answerSigned(request, response, who, 200, { boot, frames: pollQueue.splice(0) })
     }
     const timer = setTimeout(answer, value.wait * 1000)
     if (value.wait === 0 || pollQueue.length > 0) answer()
@@ -165,7 +176,8 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     const value = JSON.parse(body.toString()) as Record<string, string>
     const agentId = value.agentId ?? ''
     if (value.step === 'start') {
-      if (enrolled.has(agentId)) return plain(response, 409, { code: 'FLT_ENROL_ID_TAKEN', message: 'taken' })
+      if (enrolled.has(agentId))
+        return void plain(response, 409, { code: 'FLT_ENROL_ID_TAKEN', message: 'taken' })
       const own = newEphemeralKey()
       const transcript: Transcript = {
         agentId,
@@ -178,12 +190,12 @@ export async function startTestServer(psk: string): Promise<TestServer> {
       const root = deriveRootKey(own, transcript.agentKey, Buffer.from(psk), transcript)
       open.set(transcript.enrolmentId, { root, transcript })
       const { enrolmentId, kid, serverKey } = transcript
-      return plain(response, 200, { enrolmentId, kid, serverKey, time: new Date(now()).toISOString() })
+      return void plain(response, 200, { enrolmentId, kid, serverKey, time: new Date(now()).toISOString() })
     }
     const known = open.get(value.enrolmentId ?? '')
-    if (!known) return plain(response, 410, { code: 'FLT_ENROL_EXPIRED', message: 'expired' })
+    if (!known) return void plain(response, 410, { code: 'FLT_ENROL_EXPIRED', message: 'expired' })
     if (!confirms(known.root, 'agent', known.transcript, value.confirmation ?? ''))
-      return plain(response, 403, { code: 'FLT_ENROL_REFUSED', message: 'wrong secret' })
+      return void plain(response, 403, { code: 'FLT_ENROL_REFUSED', message: 'wrong secret' })
     enrolled.set(agentId, { root: known.root, kid: 'k1' })
     if (faults.loseFinishAnswers > 0) {
       faults.loseFinishAnswers -= 1
@@ -207,7 +219,8 @@ export async function startTestServer(psk: string): Promise<TestServer> {
   const upgrader = new WebSocketServer({ noServer: true, perMessageDeflate: false })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const who = authenticate(request, Buffer.alloc(0))
-    if (faults.webSocketBlocked || !who) return socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n')
+    if (faults.webSocketBlocked || !who)
+      return socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n')
     if (clockIsOff(who.parameters.created)) {
       const response = refusal(who, String(request.headers.signature))
       return socket.end(response)
@@ -240,7 +253,10 @@ export async function startTestServer(psk: string): Promise<TestServer> {
       send(welcome(session, nonce))
     })
   })
-  function refusal(who: { agent: { root: Buffer; kid: string }; agentId: string }, requestSignature: string): string {
+  function refusal(
+    who: { agent: { root: Buffer; kid: string }; agentId: string },
+    requestSignature: string,
+  ): string {
     const time = new Date(now()).toISOString()
     const body = Buffer.from(JSON.stringify({ code: 'FLT_AUTH_CLOCK', message: 'clock', details: { time } }))
     const keyId = { agentId: who.agentId, kid: who.agent.kid }

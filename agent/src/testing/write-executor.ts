@@ -10,7 +10,10 @@ export interface WrittenExecutor {
 }
 
 /** Writes an executor package as a build leaves it, for tests. Returns its folder. */
-export function writeExecutor(parent: string, { id, module, contract = {}, manifest = {} }: WrittenExecutor): string {
+export function writeExecutor(
+  parent: string,
+  { id, module, contract = {}, manifest = {} }: WrittenExecutor,
+): string {
   const folder = join(parent, id)
   mkdirSync(join(folder, 'dist'), { recursive: true })
   const fleetupdate = { id, sdk: '1', executor: './dist/executor.js', ...manifest }

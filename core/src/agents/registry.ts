@@ -5,7 +5,15 @@ import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { ExecutorSets } from './executor-sets.ts'
 import type { AgentEntry, FleetIndex, StoredFacet } from './fleet-index.ts'
-import { firstAfter, type Position, parseFilter, parseSearch, parseSort } from './list-query.ts'
+import {
+  type FacetNames,
+  firstAfter,
+  type Matches,
+  type Position,
+  parseFilter,
+  parseSearch,
+  parseSort,
+} from './list-query.ts'
 import { isoTime, viewAgents } from './view.ts'
 
 export interface AgentListQuery {
@@ -15,6 +23,8 @@ export interface AgentListQuery {
   readonly cursor?: string
   /** 1 to 500; default 50. */
   readonly limit?: number
+  /** Filters, separated by commas, whose numbers `counts` tells too. */
+  readonly count?: string
 }
 
 export interface AgentList {
@@ -85,7 +95,7 @@ export function createRegistry(deps: {
         items: await viewAgents(store, page),
         nextCursor:
           found.length > limit && last ? encodeCursor([order.text, order.value(last), last.id]) : null,
-        counts: counts(),
+        counts: { ...counts(), ...countFilters(index, query.count, names) },
       }
     },
     summary(id) {
@@ -156,6 +166,39 @@ function readCursor(text: string, sort: string): Position {
   if (madeFor !== sort || typeof id !== 'string' || value === undefined)
     throw fleetError('FLT_CURSOR_INVALID')
   return { value, id }
+}
+
+const mostFilters = 20
+
+/**
+ * How many agents each filter matches, by the filter itself: what `counts` does not tell, such as `!facet`. A filter that nobody
+ * knows (its plugin was just disabled) is left out.
+ */
+function countFilters(
+  index: FleetIndex,
+  text: string | undefined,
+  names: FacetNames,
+): Record<string, number> {
+  const counters = (text ?? '')
+    .split(',')
+    .filter(Boolean)
+    .slice(0, mostFilters)
+    .flatMap((filter) => {
+      const matches = knownFilter(filter, names)
+      return matches ? [{ filter, matches, count: 0 }] : []
+    })
+  if (counters.length > 0)
+    for (const entry of index.entries())
+      for (const counter of counters) if (counter.matches(entry)) counter.count += 1
+  return Object.fromEntries(counters.map(({ filter, count }) => [filter, count]))
+}
+
+function knownFilter(filter: string, names: FacetNames): Matches | undefined {
+  try {
+    return parseFilter(filter, names)
+  } catch {
+    return undefined
+  }
 }
 
 /** A facet counts where any agent ever told a boolean for it; looked up among a few agents, as all are of one contract. */

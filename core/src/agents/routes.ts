@@ -36,6 +36,12 @@ export function agentRoutes(deps: {
         sort: Text,
         cursor: Type.Optional(Type.String({ maxLength: 2048 })),
         limit: ListLimit,
+        count: Type.Optional(
+          Type.String({
+            maxLength: 2048,
+            description: 'Filters, separated by commas, that `counts` tells too',
+          }),
+        ),
       }),
       answer: Type.Object({
         items: Type.Array(AgentView),

@@ -29,8 +29,7 @@ export async function registerDashboard(app: FastifyInstance, dir: string | unde
   app.get('/', (_request, reply) => send(reply))
   app.get('/*', (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
-    const isPage =
-      page !== undefined && !path.startsWith('/api/') && !path.startsWith('/assets/') && path !== '/metrics'
+    const isPage = page !== undefined && !path.startsWith('/api/') && !path.startsWith('/assets/')
     if (!isPage) throw fleetError('FLT_HTTP_NOT_FOUND', { method: request.method, path })
     return send(reply)
   })

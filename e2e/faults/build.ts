@@ -1,0 +1,38 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildPlugin } from '@fleetupdate/sdk/build'
+import { repository } from '../repository.ts'
+import type { Build, Sabotage } from './fault.ts'
+
+/**
+ * A copy of the built programs, so that a build meanwhile changes nothing, and so that it can be broken on purpose. It lies below the
+ * checkout's node_modules, where native modules are found. `dispose` removes it.
+ */
+export async function copyBuild(sabotage?: Sabotage): Promise<Build & { dispose(): Promise<void> }> {
+  const cache = join(repository, 'node_modules/.cache/faults')
+  await mkdir(cache, { recursive: true })
+  const folder = await mkdtemp(join(cache, 'build-'))
+  for (const room of ['core', 'agent'])
+    await cp(join(repository, room, 'dist'), join(folder, room, 'dist'), { recursive: true })
+  const plugin = join(repository, 'plugins/log-stream')
+  await cp(join(plugin, 'dist'), join(folder, 'server-plugins/log-stream/dist'), { recursive: true })
+  await cp(join(plugin, 'package.json'), join(folder, 'server-plugins/log-stream/package.json'))
+  await cp(join(repository, 'e2e/faults/lab-plugin'), join(folder, 'lab'), { recursive: true })
+  await buildPlugin(join(folder, 'lab'))
+  const build = {
+    server: join(folder, 'core/dist/main.js'),
+    storeWorker: join(folder, 'core/dist/store-worker.js'),
+    agent: join(folder, 'agent/dist/main.js'),
+    plugins: join(folder, 'server-plugins'),
+    labPlugin: join(folder, 'lab'),
+  }
+  if (sabotage) await breakFile(build[sabotage.file], sabotage)
+  return { ...build, dispose: () => rm(folder, { recursive: true, force: true }) }
+}
+
+async function breakFile(path: string, { what, find, replace }: Sabotage): Promise<void> {
+  const text = await readFile(path, 'utf8')
+  const times = [...text.matchAll(new RegExp(find, 'g'))].length
+  if (times !== 1) throw new Error(`"${what}" is found ${times} times in ${path}; it must be exactly once.`)
+  await writeFile(path, text.replace(find, () => replace))
+}

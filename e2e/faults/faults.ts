@@ -1,0 +1,5 @@
+import { killServer } from './cases/kill-server.ts'
+import type { Fault } from './fault.ts'
+
+/** Every fault of the lab, in the order in which they run. */
+export const faults: readonly Fault[] = [killServer]

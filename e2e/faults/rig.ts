@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type FleetClient, startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
+import type { Lab } from './fault.ts'
+import { createPatientClient, type PatientClient } from './patient-client.ts'
+
+/** A fleet made of real processes, all of which end with the fault. */
+export interface Rig {
+  readonly fleet: TestFleet
+  readonly url: string
+  readonly dataDir: string
+  /** For while the server is up. */
+  readonly client: FleetClient
+  /** Asks again while the server is away. */
+  readonly patient: PatientClient
+  /** The file in which the lab's commands leave a line for each start. */
+  readonly ledger: string
+  startAgent(id: string, options?: AgentOptions): AgentProcess
+  online(ids: readonly string[], timeoutMs?: number): Promise<void>
+}
+
+export interface AgentOptions {
+  /** Default: the server's own address. */
+  readonly url?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** A program before node, for example strace. */
+  readonly prefix?: readonly string[]
+}
+
+export interface AgentProcess {
+  readonly id: string
+  readonly pid: number
+  readonly stateDir: string
+  output(): string
+  signal(signal: NodeJS.Signals): void
+  kill(signal: NodeJS.Signals): Promise<void>
+  start(): void
+}
+
+const psk = 'a-secret-for-tests-0123456789'
+
+/** Starts a server in the fault's folder, without agents. */
+export async function startRig(lab: Lab, env: Readonly<Record<string, string>> = {}): Promise<Rig> {
+  const dataDir = join(lab.folder, 'data')
+  const executors = join(lab.folder, 'executors')
+  mkdirSync(join(dataDir, 'plugins'), { recursive: true, mode: 0o700 })
+  cpSync(lab.build.labPlugin, join(executors, 'lab'), { recursive: true })
+  cpSync(lab.build.labPlugin, join(dataDir, 'plugins', 'lab'), { recursive: true })
+  const fleet = await startTestFleet({
+    serverEntry: lab.build.server,
+    pluginDirs: [lab.build.plugins],
+    agents: [],
+    env,
+    dataDir,
+  })
+  lab.onEnd(() => fleet.server.kill('SIGKILL'))
+  const rig: Rig = {
+    fleet,
+    url: fleet.url,
+    dataDir,
+    client: fleet.client,
+    patient: createPatientClient(fleet.client),
+    ledger: join(lab.folder, 'ledger'),
+    startAgent(id, options = {}) {
+      const agent = createAgent(id, { folder: lab.folder, entry: lab.build.agent, executors, url: fleet.url, ...options })
+      lab.onEnd(() => agent.kill('SIGKILL'))
+      agent.start()
+      return agent
+    },
+    online: async (ids, timeoutMs = 60_000) => {
+      await rig.patient.until(
+        'the agents to be online',
+        async () => {
+          const views = await Promise.all(ids.map((id) => rig.patient.agent(id)))
+          return views.every((view) => view?.status === 'online')
+        },
+        timeoutMs,
+      )
+    },
+  }
+  writeFileSync(rig.ledger, '')
+  return rig
+}
+
+interface AgentSettings extends AgentOptions {
+  readonly folder: string
+  readonly entry: string
+  readonly executors: string
+  readonly url: string
+}
+
+function createAgent(id: string, settings: AgentSettings): AgentProcess {
+  const stateDir = join(settings.folder, 'agents', id)
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  const config = join(stateDir, 'config.yaml')
+  const keys = { id, server_url: settings.url, psk, state_dir: stateDir, executors: [settings.executors], poll_interval: 5 }
+  const lines = Object.entries(keys).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
+  writeFileSync(config, ['agent:', ...lines, ''].join('\n'), { mode: 0o600 })
+  const [program = process.execPath, ...args] = [...(settings.prefix ?? []), process.execPath, settings.entry]
+  let child: ChildProcess | undefined
+  let printed = ''
+  return {
+    id,
+    stateDir,
+    get pid() {
+      return child?.pid ?? -1
+    },
+    output: () => printed,
+    signal(signal) {
+      child?.kill(signal)
+    },
+    async kill(signal) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    },
+    start() {
+      child = spawn(program, args, {
+        env: {
+          PATH: process.env.PATH ?? '',
+          HOME: process.env.HOME ?? '',
+          AGENT_CONFIG: config,
+          NO_PROMPT: '1',
+          ...settings.env,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      child.stdout?.on('data', (data) => (printed = (printed + data).slice(-20_000)))
+      child.stderr?.on('data', (data) => (printed = (printed + data).slice(-20_000)))
+    },
+  }
+}
