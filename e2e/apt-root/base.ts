@@ -29,18 +29,29 @@ export function aptRootProblem(): string | undefined {
   return `an apt root needs ${missing.join(', ')}: apt-get install debootstrap apt-utils dpkg mount`
 }
 
+/** What a base has beyond the bare minimum. */
+export type BaseFlavour = 'minimal' | 'systemd'
+
+const includes: Readonly<Record<BaseFlavour, readonly string[]>> = {
+  minimal: [],
+  systemd: ['--include=systemd,systemd-sysv,dbus,sudo,procps'],
+}
+
 /**
  * A minimal Debian without any source of packages, made once by debootstrap (about 30 s, 200 MB) and then kept. Never run
  * anything in it: it is the lower layer of every test's root.
  */
-export async function baseRoot(suite: string): Promise<string> {
-  const base = join(cacheFolder(), `base-${suite}-${revision}`)
+export async function baseRoot(suite: string, flavour: BaseFlavour = 'minimal'): Promise<string> {
+  const name = flavour === 'minimal' ? suite : `${suite}-${flavour}`
+  const base = join(cacheFolder(), `base-${name}-${revision}`)
   if (await exists(base)) return base
   await mkdir(cacheFolder(), { recursive: true })
   const fresh = await mkdtemp(`${base}.part-`)
   try {
     await chmod(fresh, 0o755)
-    await execute('debootstrap', ['--variant=minbase', suite, fresh], { maxBuffer: 64 << 20 })
+    await execute('debootstrap', ['--variant=minbase', ...includes[flavour], suite, fresh], {
+      maxBuffer: 64 << 20,
+    })
     await prepare(fresh)
     // Another test process may have been quicker; then its root is as good as ours.
     await rename(fresh, base).catch(async (error: unknown) => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { baseRoot, cacheFolder } from './base.ts'
+import { type BaseFlavour, baseRoot, cacheFolder } from './base.ts'
 import { buildPackage, type PackageOptions } from './packages.ts'
 import { indexRepository, type RepositoryName, repositories, writeSources } from './repository.ts'
 
@@ -51,8 +51,10 @@ export interface AptRoot {
  * await root.run(['apt-get', '-y', 'upgrade'])
  * await root.dispose()
  */
-export async function createAptRoot(options: { readonly suite?: string } = {}): Promise<AptRoot> {
-  const base = await baseRoot(options.suite ?? 'bookworm')
+export async function createAptRoot(
+  options: { readonly suite?: string; readonly flavour?: BaseFlavour } = {},
+): Promise<AptRoot> {
+  const base = await baseRoot(options.suite ?? 'bookworm', options.flavour)
   await removeAbandoned()
   const home = await mkdtemp(join(cacheFolder(), `root-${process.pid}-`))
   const directory = await layer(base, home)

@@ -30,9 +30,13 @@ export async function copyBuild(sabotage?: Sabotage): Promise<Build & { dispose(
   return { ...build, dispose: () => rm(folder, { recursive: true, force: true }) }
 }
 
-async function breakFile(path: string, { what, find, replace }: Sabotage): Promise<void> {
-  const text = await readFile(path, 'utf8')
-  const times = [...text.matchAll(new RegExp(find, 'g'))].length
-  if (times !== 1) throw new Error(`"${what}" is found ${times} times in ${path}; it must be exactly once.`)
-  await writeFile(path, text.replace(find, () => replace))
+async function breakFile(path: string, { what, edits }: Sabotage): Promise<void> {
+  let text = await readFile(path, 'utf8')
+  for (const { find, replace } of edits) {
+    const times = [...text.matchAll(new RegExp(find, 'g'))].length
+    if (times !== 1)
+      throw new Error(`"${what}": ${find} is found ${times} times in ${path}; it must be exactly once.`)
+    text = text.replace(find, replace)
+  }
+  await writeFile(path, text)
 }

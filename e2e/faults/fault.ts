@@ -41,9 +41,8 @@ export interface Verdict {
 export interface Sabotage {
   readonly what: string
   readonly file: 'server' | 'storeWorker' | 'agent'
-  /** Must match the built file exactly once. */
-  readonly find: RegExp
-  readonly replace: string
+  /** Each must match the built file exactly once; `$1` is what the first bracket matched. */
+  readonly edits: readonly { readonly find: RegExp; readonly replace: string }[]
 }
 
 /** One fault that the product must survive. */

@@ -3,48 +3,101 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+/** A program that the benchmark started and stops again. */
 export interface Child {
   readonly pid: number
+  /** Where it listens; 0 where it does not. */
   readonly port: number
   /** Resident memory in bytes, from /proc. */
   memory(): number
-  /** CPU used so far in milliseconds, from /proc. */
+  /** The part of it that no file backs. */
+  anonymousMemory(): number
+  /** CPU used so far in milliseconds, its ended children included, from /proc. */
   cpuMs(): number
   stop(): Promise<void>
 }
 
+const readyMs = 30_000
+const keptText = 4000
+
 /** Starts one entry of this bundle and waits for its port. */
-export async function startEntry(name: string, env: Record<string, string> = {}): Promise<Child> {
-  return startFile(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), env)
+export async function startEntry(name: string): Promise<Child> {
+  return startFile(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {})
 }
 
-/** Starts a program that sends `{ type: 'ready', port | url }` to its parent. */
-export async function startFile(file: string, env: Record<string, string> = {}): Promise<Child> {
+/** Starts a program that sends `{ type: 'ready', port | url }` to its parent. Rejects with what it said where it ends or is silent for 30 s. */
+export async function startFile(file: string, env: Record<string, string>): Promise<Child> {
+  const { child, said } = spawnNode(file, env)
+  const patience = new AbortController()
+  const timeout = AbortSignal.any([patience.signal, AbortSignal.timeout(readyMs)])
+  try {
+    const first = await Promise.race([
+      once(child, 'message', { signal: timeout }),
+      once(child, 'exit', { signal: timeout }).then(() => undefined),
+    ])
+    if (!first) throw new Error('it ended')
+    return asChild(child, portOf(first[0]))
+  } catch (error) {
+    await stop(child)
+    throw new Error(`${file} did not start (${String(error)}): ${said()}`)
+  } finally {
+    patience.abort()
+  }
+}
+
+/** Starts a program that tells nothing. */
+export function startSilent(file: string, env: Record<string, string>): Child {
+  return asChild(spawnNode(file, env).child, 0)
+}
+
+function spawnNode(file: string, env: Record<string, string>): { child: ChildProcess; said: () => string } {
   const child = fork(file, {
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  const [message] = (await once(child, 'message')) as [{ port?: number; url?: string }]
-  const port = message.port ?? Number(new URL(message.url ?? 'http://127.0.0.1:0').port)
+  let text = ''
+  child.stderr?.on('data', (data) => {
+    text = (text + String(data)).slice(-keptText)
+  })
+  return { child, said: () => text }
+}
+
+function asChild(child: ChildProcess, port: number): Child {
   const pid = child.pid ?? 0
-  return { pid, port, memory: () => residentBytes(pid), cpuMs: () => cpuMs(pid), stop: () => stop(child) }
+  return {
+    pid,
+    port,
+    memory: () => statusBytes(pid, 'VmRSS'),
+    anonymousMemory: () => statusBytes(pid, 'RssAnon'),
+    cpuMs: () => cpuMs(pid),
+    stop: () => stop(child),
+  }
 }
 
-export function residentBytes(pid: number, field: 'VmRSS' | 'RssAnon' = 'VmRSS'): number {
+function portOf(message: unknown): number {
+  if (typeof message !== 'object' || message === null) return 0
+  if ('port' in message && typeof message.port === 'number') return message.port
+  return 'url' in message ? Number(new URL(String(message.url)).port) : 0
+}
+
+function statusBytes(pid: number, field: 'VmRSS' | 'RssAnon'): number {
   const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(match?.[1] ?? 0) * 1024
+  return Number(match?.[1] ?? Number.NaN) * 1024
 }
 
+/** utime, stime, cutime and cstime, in ticks of 10 ms. */
 function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
     .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
 }
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
+  const force = setTimeout(() => child.kill('SIGKILL'), 15_000)
   await ended
+  clearTimeout(force)
 }

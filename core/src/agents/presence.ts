@@ -189,7 +189,7 @@ function executorsOf(hello: AgentFrameOf<'hello'>): string {
       version,
       contractHash,
       health,
-      reason,
+      reason: reason?.slice(0, 500),
     })),
   )
 }

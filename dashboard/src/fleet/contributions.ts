@@ -22,14 +22,16 @@ export function useFleetContributions(): FleetContributions {
   const textIn = (plugin: string, key: string): string => textOf(`${plugin}.${key}`, key)
   return {
     columns: computed(() =>
-      columns.loaded.value.flatMap(({ plugin, title, content }) =>
-        listOf<FleetColumn>(content, isColumn).map((item) => ({
-          ...item,
-          plugin,
-          pluginTitle: title,
-          name: textIn(plugin, item.title),
-        })),
-      ),
+      columns.loaded.value
+        .flatMap(({ plugin, title, content }) =>
+          listOf<FleetColumn>(content, isColumn).map((item) => ({
+            ...item,
+            plugin,
+            pluginTitle: title,
+            name: textIn(plugin, item.title),
+          })),
+        )
+        .sort(byOrder),
     ),
     summaries: computed(() =>
       summaries.loaded.value
@@ -42,7 +44,7 @@ export function useFleetContributions(): FleetContributions {
             hintText: item.hint ? textIn(plugin, item.hint) : '',
           })),
         )
-        .sort((a, b) => (a.order ?? 50) - (b.order ?? 50)),
+        .sort(byOrder),
     ),
     actions: computed(() =>
       actions.loaded.value
@@ -63,6 +65,10 @@ export function useFleetContributions(): FleetContributions {
     ]),
     ready: computed(() => columns.ready.value && summaries.ready.value),
   }
+}
+
+function byOrder(a: { readonly order?: number }, b: { readonly order?: number }): number {
+  return (a.order ?? 50) - (b.order ?? 50)
 }
 
 function listOf<T>(content: unknown, fits: (item: unknown) => item is T): readonly T[] {

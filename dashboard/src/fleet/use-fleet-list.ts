@@ -1,4 +1,4 @@
-import { type Ref, shallowRef, watch } from 'vue'
+import { onScopeDispose, type Ref, shallowRef, watch } from 'vue'
 import { asProblem, isRecord, type RequestProblem, request } from '../api/request.ts'
 import { useRegain, useTopic } from '../api/use-topic.ts'
 import type { AgentRow, Counts, Page } from '../api/views.ts'
@@ -23,13 +23,14 @@ export interface FleetList {
 
 const pageSize = 100
 const typingMs = 150
-const countsMs = 1000
+const countsMs = 2000
 
 /**
  * The fleet, page by page as the server sorts and filters it, patched live. Rows that no longer fit the filter stay where they are,
- * with their new state, until the list is loaded again: nothing jumps under the pointer.
+ * with their new state, until the list is loaded again: nothing jumps under the pointer. `counted` are the filters whose numbers are
+ * wanted beside those that the server tells anyway.
  */
-export function useFleetList(query: () => FleetQuery): FleetList {
+export function useFleetList(query: () => FleetQuery, counted: () => readonly string[]): FleetList {
   const rows = shallowRef<readonly AgentRow[]>([])
   const counts = shallowRef<Counts>({})
   const problem = shallowRef<RequestProblem>()
@@ -52,11 +53,11 @@ export function useFleetList(query: () => FleetQuery): FleetList {
     loading = true
     try {
       const page = await request<Page<AgentRow> & { counts: Counts }>('GET', 'agents', {
-        query: { ...query(), limit: pageSize, ...(from === null ? {} : { cursor: from }) },
+        query: { ...query(), limit: pageSize, ...(from === null ? { count: counted().join() } : { cursor: from }) },
         signal,
       })
       put(from === null ? page.items.map(slim) : [...rows.value, ...page.items.filter((row) => !places.has(row.id)).map(slim)])
-      counts.value = page.counts
+      counts.value = { ...counts.value, ...page.counts }
       cursor = page.nextCursor
       more.value = cursor !== null
       problem.value = undefined
@@ -88,7 +89,25 @@ export function useFleetList(query: () => FleetQuery): FleetList {
   useTopic('agents', { data: take })
 
   let countsTimer: ReturnType<typeof setTimeout> | undefined
-  let nextCounts: Counts = {}
+  const readCounts = async (): Promise<void> => {
+    countsTimer = undefined
+    const query = { limit: 1, count: counted().join() }
+    const answer = await request<{ counts: Counts }>('GET', 'agents', { query }).catch(() => undefined)
+    if (!answer) return
+    const isNew = (answer.counts.all ?? 0) > (counts.value.all ?? 0) && !more.value
+    counts.value = answer.counts
+    if (isNew) await reload()
+  }
+  watch(
+    () => counted().join(),
+    () => void readCounts(),
+  )
+  onScopeDispose(() => {
+    clearTimeout(timer)
+    clearTimeout(countsTimer)
+    abort.abort()
+  })
+
   function take(data: unknown): void {
     if (!isRecord(data)) return
     const changed = Array.isArray(data.changed) ? data.changed.filter(isRow) : []
@@ -99,15 +118,7 @@ export function useFleetList(query: () => FleetQuery): FleetList {
       for (const row of patched) next[places.get(row.id) ?? -1] = slim(row)
       put(removed.size > 0 ? next.filter(({ id }) => !removed.has(id)) : next)
     }
-    if (isCounts(data.counts)) {
-      nextCounts = data.counts
-      const isNew = (nextCounts.all ?? 0) > (counts.value.all ?? 0) && !more.value
-      countsTimer ??= setTimeout(() => {
-        countsTimer = undefined
-        counts.value = nextCounts
-        if (isNew) void reload()
-      }, counts.value.all === undefined ? 0 : countsMs)
-    }
+    countsTimer ??= setTimeout(readCounts, countsMs)
   }
   return { rows, counts, problem, loaded, more, reload, loadMore: () => load(cursor) }
 }
@@ -119,8 +130,4 @@ function slim({ id, status, lastSeenAt, facets }: AgentRow): AgentRow {
 
 function isRow(value: unknown): value is AgentRow {
   return isRecord(value) && typeof value.id === 'string' && isRecord(value.facets)
-}
-
-function isCounts(value: unknown): value is Counts {
-  return isRecord(value) && Object.values(value).every((count) => typeof count === 'number')
 }

@@ -14,6 +14,8 @@ export interface FleetColumn {
   /** Any CSS width. Default `8rem`. */
   readonly width?: string
   readonly align?: 'start' | 'end'
+  /** Left to right. */
+  readonly order?: number
   /** Props: `row` ({@link FleetRow}). */
   readonly cell: Component
 }
@@ -22,8 +24,6 @@ export interface FleetColumn {
 export interface FleetSummary {
   /** Of `GET /api/agents?filter=`: `os-updates.outdated`. */
   readonly filter: string
-  /** Name in the answer's `counts`. Default: `filter`. */
-  readonly count?: string
   readonly label: string
   /** What it means and what to do, one line. */
   readonly hint?: string

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { equalBytes, hmac } from './keys.ts'
 
 /** What a request signature covers: RFC 9421 with one label, fixed components and hmac-sha256, RFC 9530 digest. */
@@ -42,7 +42,7 @@ const signatureValue = /^fleet=:([A-Za-z0-9+/]{43}=):$/
 
 /** The RFC 9530 header value of a body: `sha-256=:<base64>:`. */
 export function contentDigest(body: Uint8Array): string {
-  return `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
+  return `sha-256=:${hash('sha256', body, 'base64')}:`
 }
 
 export function newNonce(): string {

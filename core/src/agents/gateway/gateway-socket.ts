@@ -59,6 +59,8 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
       return session.close(closeCodes.malformed, 'The first frame must be hello.')
     greeting.delete(session)
     session.state = 'joining'
+    // What the agent says next waits in its own buffers, however long the store takes.
+    session.socket.pause()
     try {
       if (!(await inbound.hello(session, read.frame))) return
       if (session.socket.readyState !== session.socket.OPEN) return presence.end(session)
@@ -67,6 +69,8 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     } catch (error) {
       log.error('An agent could not be let in', { agentId: session.agentId, error: String(error) })
       session.close(closeCodes.stopping, 'Try again.')
+    } finally {
+      session.socket.resume()
     }
   }
 

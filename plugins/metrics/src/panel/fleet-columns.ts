@@ -2,5 +2,5 @@ import { defineFleetColumns } from '@fleetupdate/sdk/panel'
 import CpuCell from './CpuCell.vue'
 
 export default defineFleetColumns([
-  { key: 'cpu', title: 'cpuHour', sort: 'metrics.cpu', width: '9.5rem', cell: CpuCell },
+  { key: 'cpu', title: 'cpuHour', sort: 'metrics.cpu', width: '10rem', order: 30, cell: CpuCell },
 ])

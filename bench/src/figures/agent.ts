@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { startAgent } from '../load/agent.ts'
+import { startCountingProxy } from '../load/counting-proxy.ts'
+import type { Measure } from '../stage.ts'
+import { mebibytes } from '../table.ts'
+
+const settleMs = 15_000
+const windowMs = 60_000
+
+/** A real agent with the executors that come with it, left alone: memory, CPU and bytes of one minute, in which one round of facts falls. */
+export const agent: Measure = {
+  name: 'agent',
+  runs: 'beside',
+  async measure(stage) {
+    const server = await stage.server()
+    const proxy = await startCountingProxy(server.process.port)
+    stage.defer(() => proxy.close())
+    const executors = [join(process.cwd(), 'agent-plugins')]
+    const child = await startAgent(server, {
+      id: 'idle',
+      dir: join(stage.dir, 'agents'),
+      executors,
+      url: proxy.url,
+    })
+    stage.defer(() => child.stop())
+    await pause(settleMs)
+    const [cpuBefore, bytesBefore] = [child.cpuMs(), proxy.bytes()]
+    await pause(windowMs)
+    const cpuMs = child.cpuMs() - cpuBefore
+    const bytes = proxy.bytes() - bytesBefore
+    const [resident, anonymous] = [child.memory(), child.anonymousMemory()]
+    const share = (cpuMs / windowMs) * 100
+    return [
+      {
+        name: 'agent memory, resident and anonymous',
+        reached: `${mebibytes(resident)}, ${mebibytes(anonymous)}`,
+        bar: '≤ 50 MB, ≤ 12 MB',
+        ok: resident <= 50_000_000 && anonymous <= 12_000_000,
+      },
+      {
+        name: 'agent CPU of an idle minute with a fact round',
+        reached: `${cpuMs} ms = ${share.toFixed(2)} %`,
+        bar: '< 0.1 %',
+        ok: share < 0.1,
+      },
+      {
+        name: 'agent bytes of an idle minute with a metrics sample',
+        reached: `${bytes} B`,
+        bar: '≤ 1 KB',
+        ok: bytes <= 1000,
+      },
+    ]
+  },
+}

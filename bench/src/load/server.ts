@@ -1,0 +1,37 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
+import { type Child, startFile } from './child.ts'
+
+/** A real server in a process of its own, and somebody who is logged in. */
+export interface Server {
+  readonly process: Child
+  readonly url: string
+  readonly psk: string
+  readonly client: FleetClient
+}
+
+const psk = 'a-secret-for-benchmarks-0123456789'
+const password = 'a password for benchmarks'
+
+/** Starts the built server on loopback with its data in a folder; `pluginDirs` are more folders of plugins. */
+export async function startServer(dataDir: string, pluginDirs: readonly string[] = []): Promise<Server> {
+  const process = await startServerProcess(dataDir, pluginDirs)
+  const url = `http://127.0.0.1:${process.port}`
+  return { process, url, psk, client: await logIn(url, 'admin', password) }
+}
+
+/** The same without a login; resolves when the server is ready. */
+export function startServerProcess(dataDir: string, pluginDirs: readonly string[] = []): Promise<Child> {
+  mkdirSync(dataDir, { recursive: true })
+  return startFile(join(process.cwd(), 'core/dist/main.js'), {
+    DATA_DIR: dataDir,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    SERVER_PSK: psk,
+    UI_USER: 'admin',
+    UI_PASSWORD: password,
+    JWT_SECRET: 'a-signing-secret-for-benchmarks-0123456789',
+    PLUGIN_DIRS: pluginDirs.join(','),
+  })
+}

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { auditCommands, describeAudit, isClean, isTerminal, type Owed } from '../audit.ts'
+import type { Fault, Lab } from '../fault.ts'
+import { type AgentProcess, type Rig, startRig } from '../rig.ts'
+
+const phases = ['offer', 'start', 'output', 'end', 'result'] as const
+
+/** The agent dies by SIGKILL in every phase of an attempt, and comes back. */
+export const killAgent: Fault = {
+  name: 'kill-agent',
+  title: 'kill -9 the agent around the accept, in the output and around the result',
+  required: '300 kills: 0 double starts, results ≤ 30 s after it is back, output hash equal 300/300',
+  sabotage: {
+    what: 'the agent keeps its journal in memory only',
+    file: 'agent',
+    edits: [
+      { find: /(\w+\(known,commandId,epoch\);for\()/, replace: 'void 0;for(' },
+      { find: /try\{await (\w+)\((\w+)\.dir,\{mode:448\}\)\}/, replace: 'try{await $1($2.dir,{mode:448,recursive:!0})}' },
+      { find: /return createDurably\((\w+)\.file\("claimed"\)/, replace: 'return createDurably($1.file("claimed"+Math.random())' },
+      { find: /open\((\w+),"wx",384\)/, replace: 'open($1,"w",384)' },
+    ],
+  },
+  async run(lab) {
+    const rounds = lab.scale({ smoke: 20, full: 300 })
+    const rig = await startRig(lab)
+    const agents = Array.from({ length: lab.scale({ smoke: 3, full: 5 }) }, (_, i) => rig.startAgent(`vm-${i + 1}`))
+    await rig.online(agents.map(({ id }) => id))
+    const owed: Owed[] = []
+    let slowestMs = 0
+    let next = 0
+    const work = async (agent: AgentProcess): Promise<void> => {
+      while (next < rounds) {
+        const round = next++
+        const lines = lab.random.between(1, 60)
+        const input = { ledger: rig.ledger, lines, pauseMs: lab.random.between(0, 8) }
+        const { id } = await rig.patient.submit(agent.id, 'lab.work', input, `round-${round}`)
+        owed.push({ id, lines, name: 'lab.work' })
+        await reach(phases[round % phases.length] ?? 'offer', { rig, lab, id })
+        await agent.kill('SIGKILL')
+        // Time for the server to notice, or not.
+        await pause(lab.random.between(0, 100))
+        agent.start()
+        const backMs = performance.now()
+        await rig.patient.until('the end', async () => isTerminal(await rig.patient.command(id)), 45_000)
+        slowestMs = Math.max(slowestMs, performance.now() - backMs)
+        if (round % 25 === 0) lab.note(`round ${round}`)
+      }
+    }
+    await Promise.all(agents.map(work))
+    const audit = await auditCommands(rig.patient, owed, rig.ledger)
+    const { succeeded = 0, interrupted = 0 } = audit.states
+    const passed = isClean(audit) && succeeded + interrupted === rounds && slowestMs <= 30_000
+    const equal = rounds - audit.wrongOutput
+    return {
+      passed,
+      reached: `${rounds} kills: ${describeAudit(audit)}, slowest result ${(slowestMs / 1000).toFixed(1)} s, hash equal ${equal}/${rounds} (${succeeded} succeeded, ${interrupted} interrupted before their command began)`,
+    }
+  },
+}
+
+interface Attempt {
+  readonly rig: Rig
+  readonly lab: Lab
+  readonly id: string
+}
+
+/** Waits for the phase in which the agent is to die, and a random moment more. */
+async function reach(phase: (typeof phases)[number], { rig, lab, id }: Attempt): Promise<void> {
+  const begun = (): boolean => readFileSync(rig.ledger, 'utf8').includes(id)
+  const done = (): boolean => readFileSync(rig.ledger, 'utf8').includes(`${id} done`)
+  if (phase === 'offer') await pause(lab.random.between(0, 12))
+  else if (phase === 'start')
+    await rig.patient.until('the start', async () => (await rig.patient.command(id)).startedAt !== undefined)
+  else if (phase === 'output') {
+    await waitFor(begun)
+    await pause(lab.random.between(0, 250))
+  } else if (phase === 'end') {
+    await waitFor(done)
+    await pause(lab.random.between(0, 10))
+  } else await rig.patient.until('the end', async () => isTerminal(await rig.patient.command(id)))
+}
+
+async function waitFor(holds: () => boolean): Promise<void> {
+  while (!holds()) await pause(2)
+}
