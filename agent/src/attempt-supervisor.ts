@@ -26,6 +26,8 @@ export interface SupervisorOptions {
 export interface AttemptSupervisor {
   readonly entry: JournalEntry
   readonly hasEnded: boolean
+  /** Resolves when the first line of output is on its way; only then the runner should take the processor. */
+  readonly announced: Promise<void>
   opened(): void
   acknowledged(ack: ServerFrameOf<'ack'>): void
   cancel(force: boolean): Promise<void>
@@ -118,7 +120,7 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
     if (performance.now() - sentMs > resendMs) sendFinal()
   }
   const begin = async (): Promise<void> => {
-    final = await journal.finalFrame(commandId, epoch)
+    if (options.origin === 'found') final = await journal.finalFrame(commandId, epoch)
     if (closed) return
     if (final) {
       ended = true
@@ -132,12 +134,14 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
       }
     }
     timer = setInterval(check, pollMs)
+    if (!final) await tail.caughtUp()
     check()
   }
-  begin().catch(failed)
+  const announced = begin().catch(failed)
 
   return {
     entry,
+    announced,
     get hasEnded() {
       return ended
     },

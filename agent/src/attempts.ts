@@ -62,10 +62,13 @@ export async function prepareAttempt(
     throw error
   }
   try {
-    await writeSynced(folder.file('request.json'), JSON.stringify(request))
+    await Promise.all([
+      writeSynced(folder.file('request.json'), JSON.stringify(request)),
+      writeFile(folder.output, `$ ${request.plugin}.${request.command}\n`, { mode: 0o600 }),
+    ])
+    // Only now: where `started` stands, the request beside it is whole.
     await writeSynced(folder.file('started'), request.startedAt)
     await Promise.all([syncFolder(folder.dir), syncFolder(parent)])
-    await writeFile(folder.output, `$ ${request.plugin}.${request.command}\n`, { mode: 0o600 })
     return folder
   } catch (error) {
     await rm(folder.dir, { recursive: true, force: true })

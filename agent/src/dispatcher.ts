@@ -117,25 +117,33 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const begin = async (offer: Offer, folder: string, lane: string | undefined): Promise<void> => {
     const { commandId, epoch, plugin, command, input, timeoutSeconds, endless, precondition, expiresAt } =
       offer
+    const request = {
+      ...{ commandId, epoch, plugin, command, input, timeoutSeconds, endless, expiresAt, folder },
+      ...(lane === undefined ? {} : { lane }),
+      ...(precondition === undefined ? {} : { precondition }),
+      startedAt: new Date(clock.nowMs()).toISOString(),
+      executors: [...options.executorFolders],
+      way: options.way,
+    }
     if (lane !== undefined) starting.add(lane)
+    let entry: JournalEntry | undefined
     try {
-      const entry = await journal.start({
-        ...{ commandId, epoch, plugin, command, input, timeoutSeconds, endless, expiresAt, folder },
-        ...(lane === undefined ? {} : { lane }),
-        ...(precondition === undefined ? {} : { precondition }),
-        startedAt: new Date(clock.nowMs()).toISOString(),
-        executors: [...options.executorFolders],
-        way: options.way,
-      })
-      if (!entry) return await answerKnown(offer)
-      outbox.send({ type: 'accept', commandId, epoch, startedAt: entry.startedAt })
-      const supervisor = supervise(entry, 'fresh')
-      log.info(`Command ${commandId} starts: ${plugin}.${command}`)
-      options.startRunner(entry, () => supervisor.runnerGone())
+      entry = await journal.start(request)
     } catch (error) {
-      reject(offer, 'busy', `The start cannot be stored: ${describeError(error)}`)
+      return reject(offer, 'busy', `The start cannot be stored: ${describeError(error)}`)
     } finally {
       if (lane !== undefined) starting.delete(lane)
+    }
+    if (!entry) return answerKnown(offer)
+    outbox.send({ type: 'accept', commandId, epoch, startedAt: entry.startedAt })
+    const supervisor = supervise(entry, 'fresh')
+    log.info(`Command ${commandId} starts: ${plugin}.${command}`)
+    await supervisor.announced
+    try {
+      options.startRunner(entry, () => supervisor.runnerGone())
+    } catch (error) {
+      log.error(`The runner of ${commandId} cannot be started: ${describeError(error)}`)
+      supervisor.runnerGone()
     }
   }
   const answerKnown = async (offer: Offer): Promise<void> => {

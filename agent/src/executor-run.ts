@@ -35,11 +35,20 @@ export function createRun(settings: RunSettings): Run {
     const asRoot = privilege !== undefined && (settings.way.kind !== 'none' || !declared)
     if (asRoot && options.input !== undefined) throw agentError('FLT_RUN_INPUT', { program })
     if (outputFd !== undefined) writeSync(outputFd, `$ ${[program, ...args].map(quoted).join(' ')}\n`)
+    if (asRoot) await requirePrivilege(settings, privilege)
 
     const result = await start(settings, path, args, options, asRoot ? privilege : undefined)
     if ((options.okCodes ?? [0]).includes(result.exitCode) && result.signal === null) return result
     throw failure(program, result)
   }
+}
+
+/** Through sudo a refusal would look like a failure of the program, so the way is asked first what is missing. */
+async function requirePrivilege({ way, manifest }: RunSettings, privilege: Privilege): Promise<void> {
+  if (way.kind !== 'sudo') return
+  const [state] = await way.probe([{ plugin: manifest.id, privilege }])
+  if (state?.ok) return
+  throw agentError('FLT_PRIVILEGE_MISSING', { program: privilege.program, missing: state?.missing ?? '' })
 }
 
 async function start(

@@ -41,6 +41,8 @@ export interface OutputTail {
   /** A new session: what is not acknowledged is sent again. */
   opened(): void
   acknowledged(offset: number): void
+  /** Resolves when everything there is now was read, or must wait for an acknowledgement. */
+  caughtUp(): Promise<void>
   /** Nothing more will be written. */
   finish(): void
   close(): Promise<void>
@@ -253,6 +255,10 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
         if (pumping) pumping.finally(restart)
         else restart()
       } else run()
+    },
+    async caughtUp() {
+      run()
+      await pumping
     },
     finish() {
       finished = true

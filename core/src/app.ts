@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import type { FastifyInstance } from 'fastify'
 import { createFleet } from './agents/create-fleet.ts'
+import { checkpointsName } from './audit/checkpoints.ts'
+import { createAudit } from './audit/create-audit.ts'
+import { refusedRequest } from './audit/refused-request.ts'
+import { auditRoutes } from './audit/routes.ts'
 import { createPeople } from './auth/create-people.ts'
 import { openMasterKey } from './auth/master-key.ts'
 import { createSealer } from './auth/sealer.ts'
@@ -10,6 +15,7 @@ import type { ServerConfig } from './config.ts'
 import { createEngines } from './container.ts'
 import { registerTopics } from './events/topics.ts'
 import { createServer } from './http/create-server.ts'
+import type { ReportRefusal } from './http/error-handler.ts'
 import { listen } from './http/listen.ts'
 import { acceptLive } from './http/live-upgrade.ts'
 import type { Route } from './http/routes.ts'
@@ -63,10 +69,19 @@ export async function buildApp(
     const { bus, live } = engines
     disposers.add(() => live.dispose())
 
-    const sealer = createSealer(await openMasterKey(config.masterKeyFile))
+    const masterKey = await openMasterKey(config.masterKeyFile)
+    const sealer = createSealer(masterKey)
+    const checkpoints = join(config.dataDir, checkpointsName)
+    const audit = await createAudit({ store, masterKey, checkpoints, log })
+    disposers.add(() => audit.dispose())
+    const refused: ReportRefusal = (error, request) => {
+      const refusal = refusedRequest(error, request)
+      if (refusal) audit.refused(refusal)
+    }
     const people = await createPeople({
       store,
       sealer,
+      audit,
       config,
       signal: disposers.signal,
       onSweepError: report,
@@ -83,6 +98,7 @@ export async function buildApp(
       https,
       authenticate,
       report,
+      refused,
       timeoutMs: pluginTimeoutMs,
     })
 
@@ -92,6 +108,7 @@ export async function buildApp(
     const fleet = await createFleet({
       store,
       sealer,
+      audit,
       bus,
       log,
       hook,
@@ -118,6 +135,7 @@ export async function buildApp(
     routes.push(
       ...people.routes,
       ...fleet.routes,
+      ...auditRoutes(store),
       ...pluginRoutes(pluginDeps),
       ...serverRoutes({
         version: serverVersion,
@@ -133,12 +151,12 @@ export async function buildApp(
         }),
       }),
     )
-    const http = await createServer({ config, routes, plugins: host, panels, authenticate, report })
+    const http = await createServer({ config, routes, plugins: host, panels, authenticate, report, refused })
     disposers.add(() => http.close())
     disposers.add(
       registerUpgrades(http.server, {
         '/api/agent/connect': (request, socket, head) => void fleet.handleUpgrade(request, socket, head),
-        '/api/ws': acceptLive({ live, people, report }),
+        '/api/ws': acceptLive({ live, people, report, audit }),
       }),
     )
     disposers.add(() => host.dispose())

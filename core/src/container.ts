@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { Log } from '@fleetupdate/sdk'
 import { container, type InjectionToken, instanceCachingFactory } from 'tsyringe'
 import { agentMigrations } from './agents/migrations.ts'
+import { auditMigrations } from './audit/migrations.ts'
 import { peopleMigrations } from './auth/migrations.ts'
 import { commandMigrations } from './commands/migrations.ts'
 import type { ServerConfig } from './config.ts'
@@ -38,7 +39,7 @@ export function createEngines(
     useFactory: instanceCachingFactory(() =>
       createStore({
         dir: config.dataDir,
-        migrations: [peopleMigrations, agentMigrations, commandMigrations, pluginMigrations],
+        migrations: [peopleMigrations, agentMigrations, commandMigrations, pluginMigrations, auditMigrations],
         onFatal: deps.onFatal,
       }),
     ),

@@ -1,39 +1,6 @@
-// `npm run faults`: bundles the fault lab and runs it; prints one row per fault. `npm run faults -- --help` lists them.
-import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import { prepare, root, say } from './setup.mjs'
+// `npm run faults`: sets itself up, then runs the fault lab; one row per fault. `npm run faults -- --help` lists them.
+import { prepare } from './setup.mjs'
 
-if (process.env.FAULTS_AS_BUILT !== '1') await prepare()
-const cache = join(root, 'node_modules', '.cache', 'faults')
-mkdirSync(cache, { recursive: true })
-const outdir = mkdtempSync(join(cache, 'lab-'))
-try {
-  await build({
-    entryPoints: { main: 'e2e/faults/main.ts' },
-    absWorkingDir: root,
-    outdir,
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    conditions: ['source'],
-    external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue'],
-    // So that the lab finds the checkout although it was bundled.
-    define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'e2e/repository.ts')).href) },
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  })
-  say('Breaking things …')
-  const lab = spawn(process.execPath, [join(outdir, 'main.js'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
-  // Ctrl-C reaches the lab too, which ends what it started; this process waits for it.
-  process.on('SIGINT', () => undefined)
-  process.exitCode = await new Promise((resolve) => lab.on('exit', (code) => resolve(code ?? 1)))
-} finally {
-  rmSync(outdir, { recursive: true, force: true })
-}
+await prepare()
+// Only now: on a fresh machine its dependencies were not there yet.
+await import('./run-faults.mjs')

@@ -9,7 +9,7 @@ export interface Audit {
   /** Not known to the server any more. */
   readonly lost: number
   readonly startedTwice: number
-  /** Said to have succeeded without a start, or the other way round. */
+  /** Said to have succeeded without having ended, or never to have run although it did. */
   readonly untrue: number
   readonly notTerminal: number
   /** The stored output differs from what the result's hash says, or from what the command wrote. */
@@ -32,7 +32,10 @@ export interface Owed {
   readonly name: 'lab.work' | 'lab.serial'
 }
 
-/** Compares what the server says of each command with the ledger, into which every start wrote. */
+/**
+ * Compares what the server says of each command with the ledger, into which every start wrote. Runners are taken to have survived: where one was
+ * killed itself, do not audit its command.
+ */
 export async function auditCommands(
   client: PatientClient,
   owed: readonly Owed[],
@@ -66,7 +69,7 @@ export async function auditCommands(
       continue
     }
     if (body.state === 'succeeded' && !ends.has(id)) count('untrue', `${id} succeeded but never ended`)
-    if (['expired', 'rejected'].includes(body.state) && started > 0)
+    if (['expired', 'rejected', 'interrupted'].includes(body.state) && started > 0)
       count('untrue', `${id} is ${body.state} and was started`)
     if (body.output?.sha256 === undefined) {
       if (body.state === 'succeeded') count('wrongOutput', `${id} has no hash`)

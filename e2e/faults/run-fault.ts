@@ -20,10 +20,11 @@ export async function runFault(fault: Fault, options: FaultOptions): Promise<Ver
   const endings: (() => unknown)[] = []
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   endings.push(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  // Outside of the verdict: a break that does not apply proves nothing.
+  const build = await copyBuild(manner === 'sabotaged' ? fault.sabotage : undefined)
+  endings.push(build.dispose)
   let verdict: Verdict
   try {
-    const build = await copyBuild(manner === 'sabotaged' ? fault.sabotage : undefined)
-    endings.push(build.dispose)
     const lab: Lab = {
       size,
       random: createRandom(seed),

@@ -12,18 +12,22 @@ export interface AgentInRoot {
   output(): string
 }
 
-/** Installs the built agent with all built-in executors into a root, configured for a server on loopback. */
-export function installAgent(root: AptRoot, settings: { id: string; url: string; psk: string }): AgentInRoot {
-  const target = join(root.directory, 'opt/fleetupdate')
-  mkdirSync(join(target, 'executors'), { recursive: true })
-  cpSync(join(repository, 'agent/dist'), join(target, 'agent'), { recursive: true })
+/** Copies the built agent (into `target`) and all built-in executors (into `executors`) of this checkout. */
+export function copyAgent(target: string, executors: string): void {
+  cpSync(join(repository, 'agent/dist'), target, { recursive: true })
   for (const id of readdirSync(join(repository, 'agent-plugins'))) {
     const from = join(repository, 'agent-plugins', id)
-    const to = join(target, 'executors', id)
-    mkdirSync(to)
+    const to = join(executors, id)
+    mkdirSync(to, { recursive: true })
     cpSync(join(from, 'package.json'), join(to, 'package.json'))
     cpSync(join(from, 'dist'), join(to, 'dist'), { recursive: true })
   }
+}
+
+/** Installs the built agent with all built-in executors into a root, configured for a server on loopback. */
+export function installAgent(root: AptRoot, settings: { id: string; url: string; psk: string }): AgentInRoot {
+  const target = join(root.directory, 'opt/fleetupdate')
+  copyAgent(join(target, 'agent'), join(target, 'executors'))
   const agent = {
     id: settings.id,
     server_url: settings.url,

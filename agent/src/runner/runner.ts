@@ -108,9 +108,9 @@ async function run(
   }
 }
 
-function verdict(error: unknown, { cause }: Stopper): Verdict {
-  const reason = describeError(error).slice(0, 4000)
+function verdict(error: unknown, { cause, signal }: Stopper): Verdict {
   const stopped = ['FLT_ATTEMPT_STOPPED', 'FLT_RUN_ABORTED'].includes(errorCode(error)) || isAbort(error)
+  const reason = describeError(stopped && signal.aborted ? signal.reason : error).slice(0, 4000)
   if (cause === 'timeout' && stopped) return { state: 'timed_out', reason }
   if (cause === 'cancel' && stopped) return { state: 'cancelled', reason }
   if (cause === 'shutdown' && stopped) return { state: 'interrupted', reason }

@@ -17,7 +17,7 @@ import type { Measure } from '../stage.ts'
 import { perSecond } from '../table.ts'
 
 const sockets = 100
-const framesPerRound = 800
+const framesPerRound = 300
 const window = 16
 
 /** Heartbeat frames a second over WebSocket, ping for pong, against a bare ws echo that checks one HMAC and makes another. */
@@ -36,7 +36,7 @@ export const frames: Measure = {
       }
       const bare = clientFrame(bareMessage('{"type":"ping"}'))
       const { reached, ratio } = await alternate(
-        3,
+        7,
         () =>
           frameLoad(
             links.map((link) => ({ socket: link.socket, frames: pings(link) })),

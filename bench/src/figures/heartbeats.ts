@@ -9,7 +9,7 @@ import type { Measure } from '../stage.ts'
 import { perSecond } from '../table.ts'
 
 const connections = 100
-const requestsPerRound = 250
+const requestsPerRound = 60
 const path = '/api/agent/poll'
 
 /** Empty signed polls a second over HTTP, each with its own nonce, against bare Fastify with one HMAC over the same body. */
@@ -25,7 +25,7 @@ export const heartbeats: Measure = {
       )
       const bare = pollers.map(({ body }) => repeat(bareRequest(ceiling.port, body)))
       const { reached, ratio } = await alternate(
-        3,
+        7,
         () =>
           httpLoad(
             server.process.port,

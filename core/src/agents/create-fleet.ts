@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { GatewaySession, Log } from '@fleetupdate/sdk'
 import { limits } from '@fleetupdate/sdk/protocol'
+import type { Audit } from '../audit/create-audit.ts'
 import { createAgentKeys } from '../auth/agent-keys.ts'
 import { createAgentSignatures } from '../auth/agent-signatures.ts'
 import { createNonceMemory } from '../auth/nonce-memory.ts'
@@ -49,6 +50,7 @@ export interface Fleet {
 export interface FleetOptions {
   readonly store: Store
   readonly sealer: Sealer
+  readonly audit: Audit
   readonly bus: EventBus
   readonly contracts: ContractRegistry
   readonly hook: OutputHook
@@ -67,7 +69,7 @@ const pruneNoncesMs = 60_000
 
 /** Composes the rooms agents/ and commands/ on a migrated store. */
 export async function createFleet(options: FleetOptions): Promise<Fleet> {
-  const { store, sealer, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
+  const { store, sealer, audit, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
   const { now = Date.now } = options
   const index = createFleetIndex()
   const executors = createExecutorSets()
@@ -76,7 +78,20 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const registry = createRegistry({ store, index, contracts })
 
   const keys = createAgentKeys({ store, sealer })
-  const signatures = createAgentSignatures({ store, keys, nonces: createNonceMemory(now), publicUrls, now })
+  const signatures = createAgentSignatures({
+    store,
+    keys,
+    nonces: createNonceMemory(now),
+    publicUrls,
+    now,
+    onRefused: ({ code }, agentId) =>
+      audit.refused({
+        actor: { type: 'nobody', id: '' },
+        action: 'agent-request.refused',
+        target: agentId,
+        details: { code },
+      }),
+  })
   const presence = createPresence({ store, index, bus, log, instanceId, executors, now })
   const factHooks = createFactHooks(log)
   const facts = createFacts({ store, index, contracts, hooks: factHooks, bus })
@@ -90,6 +105,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     hook,
     bus,
     log,
+    audit,
     sessionOf,
     silentMs,
     now,
@@ -109,7 +125,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   })
 
   const tokens = createEnrolmentTokens({ store, sealer, now })
-  const enrolment = createEnrolment({ store, sealer, keys, tokens, index, bus, psk, now })
+  const enrolment = createEnrolment({ store, sealer, audit, keys, tokens, index, bus, psk, now })
   const revocation = createRevocation({
     store,
     keys,
@@ -118,6 +134,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     presence,
     executors,
     bus,
+    audit,
     onRevoked: queue.agentRevoked,
     now,
   })
@@ -147,7 +164,11 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
         .executeTakeFirst()
       if (taken) return ''
       const { token, statements } = tokens.create({ agentId })
-      await store.write(statements)
+      const actor = { type: 'console', id: 'start' } as const
+      await store.write([
+        ...statements,
+        audit.row({ actor, action: 'enrolment-token.created', target: agentId }),
+      ])
       return token
     },
     attachExternal: createExternal({ store, index, presence, facts, bus, now }),

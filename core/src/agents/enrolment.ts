@@ -11,6 +11,7 @@ import {
   newEphemeralKey,
   type Transcript,
 } from '@fleetupdate/sdk/protocol'
+import type { Audit } from '../audit/create-audit.ts'
 import { type AgentKeys, rootContext } from '../auth/agent-keys.ts'
 import type { Sealer } from '../auth/sealer.ts'
 import { fleetError } from '../errors.ts'
@@ -33,6 +34,7 @@ export interface Enrolment {
 export interface EnrolmentOptions {
   readonly store: Store
   readonly sealer: Sealer
+  readonly audit: Audit
   readonly keys: AgentKeys
   readonly tokens: EnrolmentTokens
   readonly index: FleetIndex
@@ -57,7 +59,7 @@ const openAtOnce = 10_000
 const openPerClient = 2_000
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
-  const { store, sealer, keys, tokens, index, bus, psk, now } = options
+  const { store, sealer, audit, keys, tokens, index, bus, psk, now } = options
   const pending = new Map<string, Pending>()
   const perClient = new Map<string, number>()
 
@@ -77,7 +79,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   }
 
   const conclude = async (open: Pending, proof: string): Promise<EnrolFinished> => {
-    const { transcript, root, generation } = open
+    const { transcript, root, generation, client } = open
     const { agentId, secretId, kid, enrolmentId } = transcript
     const answer = confirmation(root, 'server', transcript)
     const key = {
@@ -97,6 +99,13 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
           .onConflict((conflict) => conflict.column('agentId').doUpdateSet(key))
           .compile(),
         ...use,
+        audit.row({
+          actor: { type: 'agent', id: agentId },
+          action: 'agent.enrolled',
+          target: agentId,
+          address: client,
+          details: { secretId, generation: generation + 1 },
+        }),
       ])
     } catch (error) {
       if (!isConflict(error)) throw error

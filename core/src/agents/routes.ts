@@ -2,7 +2,7 @@ import { AgentView } from '@fleetupdate/sdk'
 import { EnrolFinished, EnrolRequest, EnrolStarted, PollAnswer } from '@fleetupdate/sdk/protocol'
 import { Type } from 'typebox'
 import { fleetError } from '../errors.ts'
-import type { Route } from '../http/routes.ts'
+import { byOf, type Route } from '../http/routes.ts'
 import type { Enrolment } from './enrolment.ts'
 import { isEnrolRequest } from './gateway/frames.ts'
 import type { PollGateway } from './gateway/gateway-poll.ts'
@@ -68,7 +68,7 @@ export function agentRoutes(deps: {
       rule: { role: 'admin' },
       summary: 'Remove an agent: its identity ends, its channels close, its id stays taken',
       answer: Type.Object({ id: Type.String(), removedAt: Type.String() }),
-      handle: ({ params: { id = '' } }) => revocation.remove(id),
+      handle: (call) => revocation.remove(call.params.id ?? '', byOf(call)),
     },
     {
       method: 'POST',
@@ -77,7 +77,7 @@ export function agentRoutes(deps: {
       summary:
         'End the identity of an agent and get a token, valid for one hour, with which this id can enrol again',
       answer: Type.Object({ id: Type.String(), token: Type.String(), expiresAt: Type.String() }),
-      handle: ({ params: { id = '' } }) => revocation.reset(id),
+      handle: (call) => revocation.reset(call.params.id ?? '', byOf(call)),
     },
     {
       method: 'POST',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { FleetError } from '@fleetupdate/sdk'
+import { FleetError } from '@fleetupdate/sdk'
 import {
   limits,
   readSignatureParameters,
@@ -33,6 +33,8 @@ export interface SignedRequest {
 export interface AgentSignatures {
   /** Throws FLT_AUTH_SIGNATURE, which is answered unsigned: nobody is known to be on the other side. */
   verify(request: RawRequest): Promise<SignedRequest>
+  /** For the audit: an effect of this request was refused later on. */
+  refused(request: SignedRequest, error: FleetError): void
   /** Headers that sign an answer. */
   sign(request: SignedRequest, status: number, body: Uint8Array): Readonly<Record<string, string>>
   /** Commits the nonce together with the request's effect; the batch fails with FLT_STORE_CONFLICT on a replay. Put it first. */
@@ -45,6 +47,8 @@ export interface AgentSignatureOptions {
   readonly nonces: NonceMemory
   readonly publicUrls: readonly URL[]
   readonly now: () => number
+  /** Told of each request of an agent that is refused; `agentId` is what it claims to be. */
+  onRefused?(error: FleetError, agentId: string): void
 }
 
 const problems: Readonly<Record<VerifyFailure, string>> = {
@@ -56,7 +60,7 @@ const problems: Readonly<Record<VerifyFailure, string>> = {
 
 /** Verifies the profile of docs/reference/protocol.md section 3. Unknown agents take the same steps as known ones. */
 export function createAgentSignatures(options: AgentSignatureOptions): AgentSignatures {
-  const { store, keys, nonces, now } = options
+  const { store, keys, nonces, now, onRefused = () => undefined } = options
   const authorities = options.publicUrls.map((url) => url.host.toLowerCase())
   const nobody = randomBytes(32)
 
@@ -78,22 +82,35 @@ export function createAgentSignatures(options: AgentSignatureOptions): AgentSign
     return problem
   }
 
+  const verify = async (request: RawRequest): Promise<SignedRequest> => {
+    const parameters = readSignatureParameters(request.headers['signature-input'])
+    if (!parameters) {
+      const problem = request.headers['signature-input'] === undefined ? 'missing' : 'malformed'
+      throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem] })
+    }
+    const found = keys.get(parameters.keyId.agentId)
+    const key = found instanceof Promise ? await found : found
+    const problem = failure(request, key?.a2s ?? nobody)
+    if (problem || !key || key.kid !== parameters.keyId.kid)
+      throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem ?? 'signature'] })
+    const signed = { key, nonce: parameters.nonce, signature: String(request.headers.signature) }
+    const refusal = refuse(key, parameters.created, now(), () => nonces.use(key.agentId, parameters.nonce))
+    return refusal ? { ...signed, refusal } : signed
+  }
+
   return {
     async verify(request) {
-      const parameters = readSignatureParameters(request.headers['signature-input'])
-      if (!parameters) {
-        const problem = request.headers['signature-input'] === undefined ? 'missing' : 'malformed'
-        throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem] })
+      try {
+        const signed = await verify(request)
+        if (signed.refusal) onRefused(signed.refusal, signed.key.agentId)
+        return signed
+      } catch (error) {
+        const claimed = readSignatureParameters(request.headers['signature-input'])?.keyId.agentId ?? ''
+        if (error instanceof FleetError) onRefused(error, claimed)
+        throw error
       }
-      const found = keys.get(parameters.keyId.agentId)
-      const key = found instanceof Promise ? await found : found
-      const problem = failure(request, key?.a2s ?? nobody)
-      if (problem || !key || key.kid !== parameters.keyId.kid)
-        throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem ?? 'signature'] })
-      const signed = { key, nonce: parameters.nonce, signature: String(request.headers.signature) }
-      const refusal = refuse(key, parameters.created, now(), () => nonces.use(key.agentId, parameters.nonce))
-      return refusal ? { ...signed, refusal } : signed
     },
+    refused: ({ key }, error) => onRefused(error, key.agentId),
     sign({ key, signature }, status, body) {
       const { agentId, kid } = key
       const created = Math.floor(now() / 1000)

@@ -1,3 +1,4 @@
+import type { Audit } from '../audit/create-audit.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Route } from '../http/routes.ts'
 import type { Store } from '../store/store.ts'
@@ -17,6 +18,7 @@ import { createUsers } from './users.ts'
 export interface PeopleOptions {
   readonly store: Store
   readonly sealer: Sealer
+  readonly audit: Audit
   readonly config: Pick<
     ServerConfig,
     'uiUser' | 'uiPassword' | 'uiPasswordHash' | 'jwtSecret' | 'publicUrls' | 'corsOrigins'
@@ -44,11 +46,11 @@ const sweepEveryMs = 60 * 60_000
 
 /** Applies the settings UI_* and puts the parts together. Throws FLT_SECRET_UNREADABLE with another master key than before. */
 export async function createPeople(options: PeopleOptions): Promise<People> {
-  const { store, sealer, config, signal, onSweepError, now = Date.now } = options
+  const { store, sealer, audit, config, signal, onSweepError, now = Date.now } = options
   const secrets = await openServerSecrets(store, sealer)
   const users = createUsers(store, now)
   const passwords = createPasswords()
-  const firstPassword = await applyUiPassword({ config, store, users, passwords, secrets })
+  const firstPassword = await applyUiPassword({ config, store, audit, users, passwords, secrets })
   const secret =
     config.jwtSecret === undefined
       ? await secrets.getOrMake('people-sessions')
@@ -57,7 +59,7 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
   const backoff = createLoginBackoff(store, now)
   const origins = createOrigins(config)
   const cookie = createSessionCookie(origins)
-  const login = createLogin({ store, users, passwords, backoff, sessions })
+  const login = createLogin({ store, users, passwords, backoff, sessions, audit })
 
   const sweep = (): void => {
     Promise.all([sessions.sweep(), backoff.sweep()]).catch(onSweepError)
@@ -68,7 +70,7 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
   if (signal.aborted) clearInterval(timer)
 
   return {
-    routes: peopleRoutes({ login, sessions, cookie, origins }),
+    routes: peopleRoutes({ login, sessions, cookie, origins, audit }),
     authenticate: createAuthenticator({ sessions, cookie, origins }),
     origins,
     sessions,

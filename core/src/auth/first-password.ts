@@ -1,4 +1,5 @@
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import type { Audit } from '../audit/create-audit.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Store } from '../store/store.ts'
 import type { Passwords } from './passwords.ts'
@@ -14,6 +15,7 @@ export interface FirstPassword {
 export interface ApplyPasswordOptions {
   readonly config: Pick<ServerConfig, 'uiUser' | 'uiPassword' | 'uiPasswordHash'>
   readonly store: Store
+  readonly audit: Audit
   readonly users: Users
   readonly passwords: Passwords
   readonly secrets: ServerSecrets
@@ -26,13 +28,17 @@ const fingerprintName = 'ui-password-fingerprint'
  * applied, so that a password changed in the dashboard stays. Without them and without any user, a password is made and returned.
  */
 export async function applyUiPassword(options: ApplyPasswordOptions): Promise<FirstPassword | undefined> {
-  const { config, store, users, passwords, secrets } = options
+  const { config, store, audit, users, passwords, secrets } = options
   const { uiUser, uiPassword, uiPasswordHash } = config
   const given = uiPasswordHash ?? uiPassword
   if (given === undefined) {
     if (!(await users.isEmpty())) return undefined
     const password = readablePassword()
-    await store.write(users.create({ name: uiUser, role: 'admin' }, await passwords.hash(password)))
+    const hash = await passwords.hash(password)
+    await store.write([
+      ...users.create({ name: uiUser, role: 'admin' }, hash),
+      audit.row({ actor: { type: 'server', id: '' }, action: 'user.created', target: uiUser }),
+    ])
     return { user: uiUser, password }
   }
   const fingerprint = fingerprintOf(uiUser, uiPasswordHash === undefined ? 'plain' : 'hash', given)
@@ -53,7 +59,11 @@ export async function applyUiPassword(options: ApplyPasswordOptions): Promise<Fi
           .compile(),
       ]
     : users.create({ name: uiUser, role: 'admin' }, hash)
-  await store.write([...changes, secrets.put(fingerprintName, fingerprint)])
+  await store.write([
+    ...changes,
+    secrets.put(fingerprintName, fingerprint),
+    audit.row({ actor: { type: 'server', id: 'UI_PASSWORD' }, action: 'password.changed', target: uiUser }),
+  ])
   return undefined
 }
 

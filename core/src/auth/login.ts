@@ -1,3 +1,5 @@
+import type { Audit } from '../audit/create-audit.ts'
+import type { AuditEntry } from '../audit/entry.ts'
 import { fleetError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { LoginBackoff } from './login-backoff.ts'
@@ -26,18 +28,24 @@ export interface LoginOptions {
   readonly passwords: Passwords
   readonly backoff: LoginBackoff
   readonly sessions: Sessions
+  readonly audit: Audit
 }
 
 /** One per server. */
-export function createLogin({ store, users, passwords, backoff, sessions }: LoginOptions): Login {
+export function createLogin({ store, users, passwords, backoff, sessions, audit }: LoginOptions): Login {
   return {
     async logIn(attempt) {
       const user = await prove(attempt)
-      return { ...(await sessions.issue(user)), user }
+      const row = audit.row({ ...by(user, attempt), action: 'session.opened' })
+      return { ...(await sessions.issue(user, [row])), user }
     },
     async changePassword(attempt, next, sessionId) {
       const user = await prove(attempt)
-      await store.write([users.setPassword(user.id, await passwords.hash(next))])
+      const hash = await passwords.hash(next)
+      await store.write([
+        users.setPassword(user.id, hash),
+        audit.row({ ...by(user, attempt), action: 'password.changed', target: user.name }),
+      ])
       await sessions.endOthers(user.id, sessionId)
     },
   }
@@ -50,9 +58,22 @@ export function createLogin({ store, users, passwords, backoff, sessions }: Logi
       hash === undefined
         ? await passwords.verifyNothing(password, await users.someHash())
         : await passwords.verify(password, hash)
-    if (!user || !verdict.isRight) throw fleetError('FLT_AUTH_INVALID')
+    if (!user || !verdict.isRight) {
+      // An unknown name is not written down: it may be a password, typed into the wrong field.
+      audit.refused({
+        actor: { type: 'nobody', id: '' },
+        action: 'login.refused',
+        target: user?.name ?? '',
+        address,
+      })
+      throw fleetError('FLT_AUTH_INVALID')
+    }
     await counted.succeeded()
     if (verdict.betterHash !== undefined) await store.write([users.setPassword(user.id, verdict.betterHash)])
     return user
   }
+}
+
+function by({ name }: User, { address }: LoginAttempt): Pick<AuditEntry, 'actor' | 'address'> {
+  return { actor: { type: 'user', id: name }, address }
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
 import type { Route } from '../http/routes.ts'
 import type { Login } from './login.ts'
@@ -12,6 +13,7 @@ export interface PeopleRouteOptions {
   readonly sessions: Sessions
   readonly cookie: SessionCookie
   readonly origins: Origins
+  readonly audit: Audit
 }
 
 const closed = { additionalProperties: false }
@@ -43,7 +45,13 @@ const passwordChange = Compile(PasswordChange)
 const Done = Type.Object({ ok: Type.Literal(true) })
 
 /** Login, logout, who I am, and the own password. */
-export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOptions): readonly Route[] {
+export function peopleRoutes({
+  login,
+  sessions,
+  cookie,
+  origins,
+  audit,
+}: PeopleRouteOptions): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -69,7 +77,10 @@ export function peopleRoutes({ login, sessions, cookie, origins }: PeopleRouteOp
       summary: 'End this session; its token is refused from now on',
       answer: Done,
       async handle({ subject, request, reply }) {
-        await sessions.end(subject.sessionId)
+        const actor = { type: 'user' as const, id: subject.name }
+        await sessions.end(subject.sessionId, [
+          audit.row({ actor, action: 'session.ended', address: request.ip }),
+        ])
         cookie.clear(request, reply)
         return { ok: true }
       },

@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { v7 as uuid } from 'uuid'
 import type { SignedIn } from '../http/routes.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, WriteStatement } from '../store/store.ts'
 
 export interface IssuedToken {
   readonly token: string
@@ -13,13 +13,16 @@ export interface IssuedToken {
 
 /** Sessions of people: a signed token that counts only as long as its row in the store does. */
 export interface Sessions {
-  /** Opens a session of 12 hours. */
-  issue(user: { readonly id: string; readonly role: string }): Promise<IssuedToken>
+  /** Opens a session of 12 hours; `more` becomes part of the same batch. */
+  issue(
+    user: { readonly id: string; readonly role: string },
+    more?: readonly WriteStatement[],
+  ): Promise<IssuedToken>
   /** The person behind a token, with the role of this moment; undefined where it is forged, expired or ended. */
   verify(token: string): Promise<SignedIn | undefined>
   expiresAt(sessionId: string): Promise<number | undefined>
   /** Ends one session for real: its token is refused from now on. */
-  end(sessionId: string): Promise<void>
+  end(sessionId: string, more?: readonly WriteStatement[]): Promise<void>
   /** Ends all sessions of a user but this one; answers how many. */
   endOthers(userId: string, exceptSessionId: string): Promise<number>
   /** Called with the id of each session after it was ended, so that live connections of it can be closed. */
@@ -45,12 +48,12 @@ export function createSessions({ store, secret, now = Date.now }: SessionsOption
   const key = new Uint8Array(hkdfSync('sha256', secret, '', 'fleetupdate/v1/people-sessions', 32))
   const endedHandlers = new Set<(sessionId: string) => void>()
   return {
-    async issue({ id: userId, role }) {
+    async issue({ id: userId, role }, more = []) {
       const createdAt = now()
       const expiresAt = Math.floor((createdAt + lifeMs) / 1000) * 1000
       const sessionId = uuid()
       const row = { id: sessionId, userId, kind: 'login' as const, createdAt, expiresAt, endedAt: null }
-      await store.write([store.read.insertInto('sessions').values(row).compile()])
+      await store.write([store.read.insertInto('sessions').values(row).compile(), ...more])
       const token = await new SignJWT({ sid: sessionId, role })
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setIssuer(issuer)
@@ -83,9 +86,9 @@ export function createSessions({ store, secret, now = Date.now }: SessionsOption
         .executeTakeFirst()
       return row?.expiresAt
     },
-    async end(sessionId) {
+    async end(sessionId, more = []) {
       const ending = store.read.updateTable('sessions').set({ endedAt: now() }).where('id', '=', sessionId)
-      await store.write([ending.where('endedAt', 'is', null).compile()])
+      await store.write([ending.where('endedAt', 'is', null).compile(), ...more])
       tell(sessionId)
     },
     async endOthers(userId, exceptSessionId) {

@@ -17,11 +17,11 @@ export interface Change {
 /** The only way a command changes. */
 export interface Changes {
   /**
-   * Applies what the state machine allows, all in one durable batch; resolves with the commands that changed. Memory leads (so that the next
+   * `more` becomes part of the batch where anything changes. Applies what the state machine allows, all in one durable batch; resolves with the commands that changed. Memory leads (so that the next
    * frame sees the new state), the store follows in the same order, and only then does anybody hear of it. Where the write fails,
    * memory is brought back to the store and this rejects.
    */
-  apply(changes: readonly Change[]): Promise<readonly OpenCommand[]>
+  apply(changes: readonly Change[], more?: readonly WriteStatement[]): Promise<readonly OpenCommand[]>
 }
 
 export interface ChangesOptions {
@@ -72,7 +72,7 @@ export function createChanges({ store, open, bus, rate, log, now }: ChangesOptio
   }
 
   return {
-    async apply(changes) {
+    async apply(changes, more = []) {
       const changed: OpenCommand[] = []
       const statements: WriteStatement[] = []
       for (const change of changes) {
@@ -85,7 +85,7 @@ export function createChanges({ store, open, bus, rate, log, now }: ChangesOptio
       // The states of this batch: memory may be further on when the write is done.
       const told = changed.map(({ id, agentId, state, endless }) => ({ id, agentId, state, endless }))
       try {
-        await store.write(statements)
+        await store.write([...statements, ...more])
       } catch (error) {
         await bringBack(changed).catch((problem: unknown) =>
           log.error('A command could not be read again', { error: String(problem) }),

@@ -2,6 +2,7 @@ import type { CommandView, Log, SubmitOptions } from '@fleetupdate/sdk'
 import type { FleetIndex } from '../agents/fleet-index.ts'
 import type { CommandFrames } from '../agents/gateway/inbound.ts'
 import type { AgentSession } from '../agents/session.ts'
+import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
@@ -65,6 +66,7 @@ export interface CommandQueueOptions {
   readonly hook: OutputHook
   readonly bus: EventBus
   readonly log: Log
+  readonly audit: Audit
   readonly sessionOf: (agentId: string) => AgentSession | undefined
   readonly silentMs: (agentId: string) => number
   readonly now: () => number
@@ -75,15 +77,15 @@ const itemsInAnswer = 100
 
 /** Builds the queue on what the store holds. */
 export async function createCommandQueue(options: CommandQueueOptions): Promise<CommandQueue> {
-  const { store, index, contracts, hook, bus, log, now } = options
+  const { store, index, contracts, hook, bus, log, audit, now } = options
   const open = createOpenCommands()
   const rate = await createSuccessRate(store)
   const changes = createChanges({ store, open, bus, rate, log, now })
   const dispatcher = createDispatcher({ ...options, open, changes })
   const reader = createCommandReader(store, open, options)
   const idempotency = createIdempotency({ store, now })
-  const submit = createSubmit({ store, contracts, open, dispatcher, idempotency, bus, log, now })
-  const cancel = createCancel({ store, open, changes, dispatcher, reader, now })
+  const submit = createSubmit({ store, contracts, open, dispatcher, idempotency, bus, log, audit, now })
+  const cancel = createCancel({ store, open, changes, dispatcher, reader, audit, now })
   const frames = createAgentFrames({ store, open, changes, dispatcher, contracts, bus, log, now })
 
   const stored = await readOpenRows(store, index)

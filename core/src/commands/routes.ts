@@ -7,6 +7,7 @@ import { authorize } from '../auth/authorize.ts'
 import { fleetError } from '../errors.ts'
 import type { Route, RouteCall } from '../http/routes.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
+import type { CancelRequest } from './cancel.ts'
 import type { CommandQueue } from './queue.ts'
 import type { Cause } from './submit.ts'
 
@@ -178,13 +179,14 @@ export function commandRoutes(deps: {
   ]
 }
 
-function cancelRequest(call: RouteCall): { by: string; manner: 'force' | 'safe-point' } {
+function cancelRequest(call: RouteCall): CancelRequest {
   const { force = false } = readCancel(call.body ?? {})
-  return { by: call.subject.name, manner: force ? 'force' : 'safe-point' }
+  const manner = force ? 'force' : 'safe-point'
+  return { by: call.subject.name, manner, address: call.request.ip }
 }
 
-function causeOf({ subject }: RouteCall): Cause {
-  return { type: 'user', id: subject.name }
+function causeOf({ subject, request }: RouteCall): Cause {
+  return { type: 'user', id: subject.name, address: request.ip }
 }
 
 function keyOf({ request }: RouteCall): { idempotencyKey?: string } {

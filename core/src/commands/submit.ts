@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { FleetError, type Log, type SubmitOptions } from '@fleetupdate/sdk'
 import { v7 as uuid } from 'uuid'
+import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { ContractRegistry, RegisteredCommand } from '../plugins/registry.ts'
@@ -15,6 +16,8 @@ import { readTiming } from './timing.ts'
 export interface Cause {
   readonly type: 'user' | 'plugin'
   readonly id: string
+  /** For the audit: the network address it came from. */
+  readonly address?: string
 }
 
 export interface Submission {
@@ -39,6 +42,7 @@ export interface SubmitDeps {
   readonly idempotency: Idempotency
   readonly bus: EventBus
   readonly log: Log
+  readonly audit: Audit
   readonly now: () => number
 }
 
@@ -51,7 +55,7 @@ const rowsPerStatement = 500
  * stored as offered and sent right after.
  */
 export function createSubmit(deps: SubmitDeps): (submission: Submission) => Promise<Made> {
-  const { store, contracts, open, dispatcher, idempotency, bus, log, now } = deps
+  const { store, contracts, open, dispatcher, idempotency, bus, log, audit, now } = deps
 
   const build = (
     submission: Submission,
@@ -180,6 +184,15 @@ export function createSubmit(deps: SubmitDeps): (submission: Submission) => Prom
           })
           .compile(),
       )
+    first.push(
+      audit.row({
+        actor: cause,
+        action: batchId === null ? 'command.submitted' : 'batch.submitted',
+        target: batchId ?? rows[0]?.id ?? '',
+        ...(cause.address === undefined ? {} : { address: cause.address }),
+        details: { command, agents: agentsOf(target) },
+      }),
+    )
     try {
       const commands = await commit(rows, first)
       void announce(commands).catch((error: unknown) =>
@@ -194,4 +207,10 @@ export function createSubmit(deps: SubmitDeps): (submission: Submission) => Prom
     }
     return made
   }
+}
+
+/** One agent by its name, few by their names, many by their number. */
+function agentsOf(target: Submission['target']): string | readonly string[] | number {
+  if ('agentId' in target) return target.agentId
+  return target.batch.length <= 20 ? target.batch : target.batch.length
 }

@@ -4,7 +4,7 @@ import { fleetError } from '../errors.ts'
 import type { PluginHost } from '../plugins/host.ts'
 import type { PanelAssets } from '../plugins/panel-assets.ts'
 import { registerDashboard } from './dashboard.ts'
-import { type ReportError, registerErrorHandler } from './error-handler.ts'
+import { type ReportError, type ReportRefusal, registerErrorHandler } from './error-handler.ts'
 import { type Authenticate, mountRoutes } from './mount-routes.ts'
 import { registerJsonBodies } from './raw-body.ts'
 import type { Route } from './routes.ts'
@@ -17,6 +17,7 @@ export interface HttpOptions {
   readonly panels: PanelAssets
   readonly authenticate: Authenticate
   readonly report: ReportError
+  readonly refused: ReportRefusal
 }
 
 /** The server's one HTTP app: its own routes, the plugins' instances behind it, the dashboard for everything else. */
@@ -33,7 +34,7 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
     routerOptions: { maxParamLength: 256 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
-  registerErrorHandler(app, options.report)
+  registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerSecurityHeaders(app, { https: config.publicUrls.some(({ protocol }) => protocol === 'https:') })
   registerHostCheck(app, config)

@@ -4,13 +4,23 @@ import { v7 as uuid } from 'uuid'
 import { fleetError } from '../errors.ts'
 
 export type ReportError = (error: unknown, id: string) => void
+/** Told of each request that ended in an error of the catalogue; decides itself whether that was a refusal. */
+export type ReportRefusal = (error: FleetError, request: FastifyRequest) => void
 
 /** Gives an app one way to answer errors: `{ code, message, details? }`, never a stack trace. */
-export function registerErrorHandler(app: FastifyInstance, report: ReportError): void {
-  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, report))
+export function registerErrorHandler(
+  app: FastifyInstance,
+  report: ReportError,
+  refused: ReportRefusal = () => undefined,
+): void {
+  app.setErrorHandler((error, request, reply) => {
+    const known = toFleetError(error, report)
+    refused(known, request)
+    sendError(known, reply)
+  })
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
-    sendError(fleetError('FLT_HTTP_NOT_FOUND', { method: request.method, path }), request, reply, report)
+    sendError(fleetError('FLT_HTTP_NOT_FOUND', { method: request.method, path }), reply)
   })
 }
 
@@ -24,8 +34,7 @@ export function toFleetError(error: unknown, report: ReportError): FleetError {
   return fleetError('FLT_INTERNAL', { id })
 }
 
-function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply, report: ReportError): void {
-  const known = toFleetError(error, report)
+function sendError(known: FleetError, reply: FastifyReply): void {
   const seconds = retryAfter(known)
   if (seconds !== undefined) reply.header('retry-after', seconds)
   reply

@@ -1,4 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import type { Audit } from '../audit/create-audit.ts'
+import { refusedRequest } from '../audit/refused-request.ts'
 import type { People } from '../auth/create-people.ts'
 import { fleetError } from '../errors.ts'
 import type { LiveHub } from '../events/live.ts'
@@ -10,8 +12,9 @@ export function acceptLive(deps: {
   readonly live: LiveHub
   readonly people: Pick<People, 'authenticate' | 'origins'>
   readonly report: ReportError
+  readonly audit: Pick<Audit, 'refused'>
 }): UpgradeHandler {
-  const { live, people, report } = deps
+  const { live, people, report, audit } = deps
   return (request, socket, head) => {
     const enter = async (): Promise<void> => {
       const { headers } = request
@@ -23,6 +26,9 @@ export function acceptLive(deps: {
     }
     enter().catch((error: unknown) => {
       const known = toFleetError(error, report)
+      const { headers, method = '', socket: peer } = request
+      const refusal = refusedRequest(known, { headers, method, ip: peer.remoteAddress ?? '' })
+      if (refusal) audit.refused({ ...refusal, target: 'GET /api/ws' })
       refuseUpgrade(socket, known.status, known.toJSON())
     })
   }

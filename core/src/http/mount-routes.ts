@@ -27,7 +27,7 @@ export function mountRoutes(
       ...(route.bodyLimit === undefined ? {} : { bodyLimit: route.bodyLimit }),
       onRequest: async (request) => {
         if (typeof route.rule !== 'object') return
-        request.subject = await requireRole(request, route.rule.role, authenticate)
+        await requireRole(request, route.rule.role, authenticate)
       },
       handler: async (request, reply) => {
         checkBody?.(request.body ?? {})
@@ -56,6 +56,8 @@ export async function requireRole(
 ): Promise<SignedIn> {
   const subject = await authenticate(request)
   if (!subject) throw fleetError('FLT_AUTH_REQUIRED')
+  // Before the role is looked at, so that the audit can name who was refused.
+  request.subject = subject
   authorize(subject, role)
   return subject
 }

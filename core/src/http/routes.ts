@@ -1,6 +1,7 @@
 import type { Role, Subject } from '@fleetupdate/sdk'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
+import type { AuditEntry } from '../audit/entry.ts'
 
 /** Who may use a route: a person of at least that role, anybody, or an enrolled agent that signs. */
 export type Rule = { readonly role: Role } | 'public' | 'agent'
@@ -36,6 +37,11 @@ export interface Route {
   readonly bodyLimit?: number
   /** What it returns is the JSON answer; `reply.hijack()`ed or sent replies return undefined. */
   handle(call: RouteCall): unknown
+}
+
+/** Who asks, in the words of the audit. */
+export function byOf({ subject, request }: RouteCall): Pick<AuditEntry, 'actor' | 'address'> {
+  return { actor: { type: 'user', id: subject.name }, address: request.ip }
 }
 
 /** Typed to the caller's schema by the room that owns the route. */

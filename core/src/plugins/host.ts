@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { Plugin } from '@fleetupdate/sdk'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fleetError } from '../errors.ts'
-import type { ReportError } from '../http/error-handler.ts'
+import type { ReportError, ReportRefusal } from '../http/error-handler.ts'
 import type { Authenticate } from '../http/mount-routes.ts'
 import { compileContract } from './compile-contract.ts'
 import { createContext } from './context.ts'
@@ -46,6 +46,8 @@ export interface PluginHostOptions {
   readonly https: boolean
   readonly authenticate: Authenticate
   readonly report: ReportError
+  /** Told of everything a plugin's route refused. */
+  readonly refused?: ReportRefusal
   /** For loading, setup and becoming ready, each. */
   readonly timeoutMs: number
 }

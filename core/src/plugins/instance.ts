@@ -1,6 +1,6 @@
 import type { PluginContext, Role } from '@fleetupdate/sdk'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import { type ReportError, registerErrorHandler } from '../http/error-handler.ts'
+import { type ReportError, type ReportRefusal, registerErrorHandler } from '../http/error-handler.ts'
 import { type Authenticate, requireRole } from '../http/mount-routes.ts'
 import { registerJsonBodies } from '../http/raw-body.ts'
 import { registerSecurityHeaders } from '../http/security-headers.ts'
@@ -23,6 +23,7 @@ export interface InstanceOptions {
   readonly https: boolean
   readonly authenticate: Authenticate
   readonly report: ReportError
+  readonly refused?: ReportRefusal
   readonly timeoutMs: number
 }
 
@@ -44,7 +45,7 @@ export async function createInstance(
     pluginTimeout: options.timeoutMs,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true } },
   })
-  registerErrorHandler(app, options.report)
+  registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerSecurityHeaders(app, { https: options.https })
   app.addHook('onRoute', (route) => {
@@ -58,8 +59,7 @@ export async function createInstance(
   })
   app.addHook('onRequest', async (request: FastifyRequest) => {
     const role = readRole(request.routeOptions.config)
-    if (role !== undefined && role !== 'public')
-      request.subject = await requireRole(request, role, options.authenticate)
+    if (role !== undefined && role !== 'public') await requireRole(request, role, options.authenticate)
   })
   try {
     app.register(

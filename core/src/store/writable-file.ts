@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import Database from 'better-sqlite3'
 import type { BatchResult, Failure, GroupBatch } from './messages.ts'
 import { problemOf, sqliteCode, troubleOf } from './sqlite-trouble.ts'
@@ -160,6 +161,10 @@ function openDurable(path: string): Database.Database {
     db.pragma('journal_size_limit = 67108864')
     // Statement journals must not depend on room in /tmp.
     db.pragma('temp_store = MEMORY')
+    // For chains of hashes: what comes before is only known inside the transaction.
+    db.function('sha256_hex', { deterministic: true }, (text) =>
+      createHash('sha256').update(String(text)).digest('hex'),
+    )
     // Reads the header and the whole schema: what is damaged there is seen now.
     db.prepare('SELECT count(*) FROM sqlite_master').get()
     // A file that can only be read is refused now, not at the first write.

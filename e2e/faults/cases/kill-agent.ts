@@ -12,14 +12,9 @@ export const killAgent: Fault = {
   title: 'kill -9 the agent around the accept, in the output and around the result',
   required: '300 kills: 0 double starts, results ≤ 30 s after it is back, output hash equal 300/300',
   sabotage: {
-    what: 'the agent keeps its journal in memory only',
+    what: 'the agent does not take up its old attempts when it starts',
     file: 'agent',
-    edits: [
-      { find: /(\w+\(known,commandId,epoch\);for\()/, replace: 'void 0;for(' },
-      { find: /try\{await (\w+)\((\w+)\.dir,\{mode:448\}\)\}/, replace: 'try{await $1($2.dir,{mode:448,recursive:!0})}' },
-      { find: /return createDurably\((\w+)\.file\("claimed"\)/, replace: 'return createDurably($1.file("claimed"+Math.random())' },
-      { find: /open\((\w+),"wx",384\)/, replace: 'open($1,"w",384)' },
-    ],
+    edits: [{ find: /for\(let entry\d* of await journal\d*\.open\(\)\)/, replace: 'for(let entry of [])' }],
   },
   async run(lab) {
     const rounds = lab.scale({ smoke: 20, full: 300 })
@@ -42,7 +37,12 @@ export const killAgent: Fault = {
         await pause(lab.random.between(0, 100))
         agent.start()
         const backMs = performance.now()
-        await rig.patient.until('the end', async () => isTerminal(await rig.patient.command(id)), 45_000)
+        await rig.patient
+          .until('the end', async () => isTerminal(await rig.patient.command(id)), 45_000)
+          .catch(async () => {
+            const view = JSON.stringify(await rig.patient.command(id))
+            lab.note(`${agent.id} round ${round}: ${view}\n${agent.output().slice(-3000)}`)
+          })
         slowestMs = Math.max(slowestMs, performance.now() - backMs)
         if (round % 25 === 0) lab.note(`round ${round}`)
       }

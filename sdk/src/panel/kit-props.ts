@@ -83,6 +83,9 @@ export interface ChartProps {
   readonly title: string
   /** Milliseconds since 1970, ascending. */
   readonly times: readonly number[]
+  /** What the time axis spans at least, in the same unit. */
+  readonly from?: number
+  readonly to?: number
   readonly series: readonly ChartSeries[]
   /** Written behind values: `%`. `bytes` and `bytes/s` are scaled. */
   readonly unit?: string

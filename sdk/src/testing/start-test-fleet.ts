@@ -57,7 +57,10 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
   const installed = join(dataDir, 'plugins')
   mkdirSync(installed, { recursive: true })
   for (const folder of options.plugins ?? [])
-    cpSync(resolve(folder), join(installed, basename(resolve(folder))), { recursive: true })
+    cpSync(resolve(folder), join(installed, basename(resolve(folder))), {
+      recursive: true,
+      filter: (source) => basename(source) !== 'node_modules',
+    })
 
   let port = 0
   let url = ''

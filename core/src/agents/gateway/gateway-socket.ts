@@ -196,9 +196,10 @@ export async function useNonce(
   try {
     await store.write([signatures.nonceStatement(signed)])
   } catch (error) {
-    if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT')
-      throw fleetError('FLT_AUTH_REPLAY')
-    throw error
+    if (!(error instanceof FleetError) || error.code !== 'FLT_STORE_CONFLICT') throw error
+    const replay = fleetError('FLT_AUTH_REPLAY')
+    signatures.refused(signed, replay)
+    throw replay
   }
 }
 

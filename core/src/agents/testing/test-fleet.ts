@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AnyContract, defineContract, type FleetEvents, Type } from '@fleetupdate/sdk'
 import Fastify from 'fastify'
+import { createAudit } from '../../audit/create-audit.ts'
+import { auditMigrations } from '../../audit/migrations.ts'
 import { createSealer } from '../../auth/sealer.ts'
 import { commandMigrations } from '../../commands/migrations.ts'
 import { createOutputHook, type OutputHook } from '../../commands/output-hook.ts'
@@ -89,16 +91,19 @@ export async function startTestFleet(
   const log = { debug: () => undefined, info: () => undefined, warn: note, error: note }
   const store = await createStore({
     dir,
-    migrations: [agentMigrations, commandMigrations],
+    migrations: [agentMigrations, commandMigrations, auditMigrations],
     onFatal: (error) => note(error.message),
   })
   const bus = createEventBus((error) => note(String(error)))
   const contracts = createContracts(() => undefined)
   for (const contract of options.contracts ?? [wireContract]) contracts.add(compileContract(contract))
   const hook = createOutputHook()
+  const masterKey = Buffer.alloc(32, 7)
+  const audit = await createAudit({ store, masterKey, checkpoints: undefined, log })
   const fleet = await createFleet({
     store,
     sealer: createSealer(Buffer.alloc(32, 7)),
+    audit,
     bus,
     contracts,
     hook,
@@ -125,6 +130,7 @@ export async function startTestFleet(
   const agents: WireAgent[] = []
   const stop = async (): Promise<void> => {
     await fleet.dispose()
+    await audit.dispose()
     for (const agent of agents) agent.terminate()
     await app.close()
     await store.close()

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, type InjectOptions, type LightMyRequestResponse } from 'fastify'
+import { createAudit } from '../../audit/create-audit.ts'
+import { auditMigrations } from '../../audit/migrations.ts'
 import { registerErrorHandler } from '../../http/error-handler.ts'
 import { mountRoutes } from '../../http/mount-routes.ts'
 import { registerJsonBodies } from '../../http/raw-body.ts'
@@ -25,6 +27,9 @@ export interface TestPeople {
   dispose(): Promise<void>
 }
 
+const silent = (): void => undefined
+const log = { debug: silent, info: silent, warn: silent, error: silent }
+
 const extra: Route = {
   method: 'POST',
   path: '/api/test/admin',
@@ -35,7 +40,7 @@ const extra: Route = {
 
 /** Starts people with these settings; by default `admin` with the password `right-password`. */
 export async function startTestPeople(settings: Partial<PeopleOptions['config']> = {}): Promise<TestPeople> {
-  const testStore = await openTestStore({ migrations: [peopleMigrations] })
+  const testStore = await openTestStore({ migrations: [peopleMigrations, auditMigrations] })
   let key = randomBytes(32)
   let passed = 0
   let app = Fastify()
@@ -46,6 +51,7 @@ export async function startTestPeople(settings: Partial<PeopleOptions['config']>
     people = await createPeople({
       store: testStore.store,
       sealer: createSealer(key),
+      audit: await createAudit({ store: testStore.store, masterKey: key, checkpoints: undefined, log }),
       config: {
         uiUser: 'admin',
         uiPassword: 'right-password',

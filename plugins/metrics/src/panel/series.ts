@@ -4,6 +4,9 @@ export const metricNames = ['cpu', 'memory', 'swap', 'disk', 'load', 'rx', 'tx']
 export type MetricName = (typeof metricNames)[number]
 
 export interface Series {
+  /** What was asked for, in Unix ms. */
+  readonly from: number
+  readonly to: number
   readonly times: readonly number[]
   readonly values: Readonly<Record<MetricName, readonly (number | null)[]>>
 }
@@ -30,6 +33,8 @@ export async function readSeries(fleet: Fleet, agentId: string, spanMs: number):
     return times.map((time) => values.get(time) ?? null)
   }
   return {
+    from: to - spanMs,
+    to,
     times,
     values: {
       cpu: column(answers[0]),

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+import { createInterface } from 'node:readline/promises'
+import { runCli } from '../dist/cli/index.js'
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  cwd: process.cwd(),
+  env: process.env,
+  print: (line) => console.log(line),
+  async confirm(question) {
+    if (!process.stdin.isTTY) return false
+    const terminal = createInterface({ input: process.stdin, output: process.stdout })
+    try {
+      return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+    } finally {
+      terminal.close()
+    }
+  },
+})
