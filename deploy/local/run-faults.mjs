@@ -29,7 +29,10 @@ try {
     logLevel: 'warning',
   })
   say('Breaking things …')
-  const lab = spawn(process.execPath, [join(outdir, 'main.js'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
+  const lab = spawn(process.execPath, [join(outdir, 'main.js'), ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   // Ctrl-C reaches the lab too, which ends what it started; this process waits for it.
   process.on('SIGINT', () => undefined)
   process.exitCode = await new Promise((resolve) => lab.on('exit', (code) => resolve(code ?? 1)))
