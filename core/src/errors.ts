@@ -64,6 +64,15 @@ export const catalogue = {
   },
   FLT_ENROL_EXPIRED: { status: 410, message: 'This enrolment is no longer open. Start it again.' },
   FLT_ENROL_BUSY: { status: 429, message: 'Too many enrolments are open. Try again in a minute.' },
+  FLT_ENROL_TOKEN_UNKNOWN: {
+    status: 404,
+    message: 'No open enrolment token has the id "{id}". See GET /api/enrolment/tokens.',
+  },
+  FLT_ENROL_TOKEN_STANDING: {
+    status: 409,
+    message:
+      'SERVER_PSK is a setting, not a token. Change it in the environment of the server and start it again.',
+  },
   FLT_COMMAND_UNKNOWN: {
     status: 404,
     message: 'There is no command "{command}". See GET /api/plugins for all.',
@@ -120,6 +129,19 @@ export const catalogue = {
       'The secret "{context}" cannot be decrypted. Put back the master key it was written with (MASTER_KEY_FILE).',
   },
   FLT_CONFIG_INVALID: { status: 500, message: '{key}: {problem}' },
+  FLT_CONSOLE_USAGE: {
+    status: 400,
+    message:
+      'Say "audit verify", or "agent invite ID" with the id of the new agent; settings follow as --data-dir DIR.',
+  },
+  FLT_CONSOLE_NO_DATA: {
+    status: 404,
+    message: 'There is no database in {path}. Give the DATA_DIR of the server: --data-dir DIR.',
+  },
+  FLT_CONSOLE_USER: {
+    status: 403,
+    message: "{path} belongs to the user {uid}. Run this as that user: sudo -u '#{uid}' …",
+  },
   FLT_START_PORT_TAKEN: {
     status: 500,
     message: 'Port {port} is taken. Set PORT to a free one, or stop what listens there.',

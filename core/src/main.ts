@@ -5,12 +5,28 @@ import { FleetError } from '@fleetupdate/sdk'
 import { buildApp } from './app.ts'
 import type { ServerConfig } from './config.ts'
 import { readConfig } from './config-load.ts'
+import { isConsoleCall, runConsole } from './console.ts'
 import { createLog } from './log.ts'
 
 const log = createLog((line) => process.stderr.write(line), process.env.VERBOSE === '1' ? 'debug' : 'info')
 
+const args = process.argv.slice(2)
+
 try {
-  const config = withBuiltIns(readConfig(process.env, process.argv.slice(2)))
+  if (isConsoleCall(args)) await answer()
+  else await serve()
+} catch (error) {
+  stopNow(error)
+}
+
+async function answer(): Promise<void> {
+  const { lines, exitCode } = await runConsole({ args, env: process.env, log })
+  for (const line of lines) console.log(line)
+  process.exitCode = exitCode
+}
+
+async function serve(): Promise<void> {
+  const config = withBuiltIns(readConfig(process.env, args))
   for (const notice of config.notices) log.warn(notice)
   const app = await buildApp(config, { log, onFatal: stopNow })
   const { port, urls } = await app.listen()
@@ -28,8 +44,6 @@ try {
         (error: unknown) => stopNow(error),
       )
     })
-} catch (error) {
-  stopNow(error)
 }
 
 /** The disk or a worker failed, or the start did: say why in one line, and end so that no wrong answer is given. */

@@ -1,6 +1,6 @@
 // `npm test`: sets itself up, then runs every check and every test, and ends with one line of counts.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { prepare, root, say, toolEnvironment } from './setup.mjs'
@@ -13,6 +13,12 @@ await check('Types', bin('turbo'), ['run', 'typecheck', '--output-logs=errors-on
 await check('Lint and format', bin('biome'), ['check', '--error-on-warnings', '.'])
 await check('Room boundaries', bin('turbo'), ['boundaries'])
 await check('Footprint of the capabilities', process.execPath, ['deploy/local/check-footprint.mjs'])
+await check('Rules of the plugins', process.execPath, [
+  'sdk/bin/fleetupdate.mjs',
+  'plugin',
+  'check',
+  ...pluginFolders(),
+])
 await check('Generated files are up to date', process.execPath, ['deploy/local/generate.mjs', '--check'])
 await suite('Unit tests', ['run'])
 await suite('End-to-end tests (real server, agents, apt roots, browser)', [
@@ -23,6 +29,12 @@ await suite('End-to-end tests (real server, agents, apt roots, browser)', [
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = total.failed > 0 ? 1 : 0
+
+function pluginFolders() {
+  return ['plugins', 'agent-plugins'].flatMap((room) =>
+    readdirSync(join(root, room)).map((id) => join(room, id)),
+  )
+}
 
 /** One program that must succeed; counts as one test. */
 async function check(title, program, args) {

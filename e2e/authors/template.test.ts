@@ -24,4 +24,6 @@ test('a plugin made outside the repository builds, has sound types and passes it
   })
   const tested = await runNode(join(repository, 'node_modules/vitest/vitest.mjs'), ['run'], plugin)
   expect(tested, tested.output).toMatchObject({ code: 0, output: expect.stringContaining('2 passed') })
+  const checked = await runNode(bin('fleetupdate'), ['plugin', 'check'], plugin)
+  expect(checked).toEqual({ code: 0, output: '1 checked, nothing to fix\n' })
 })

@@ -134,7 +134,15 @@ function systemdRun({ commandId, epoch, command }: UnitStart): Parameters<typeof
   const unit = `--unit=fleetupdate-${commandId}-${epoch}`
   return {
     program: '/usr/bin/systemd-run',
-    args: [unit, '--collect', '--quiet', '--property=KillMode=mixed', '--', ...command],
+    args: [
+      unit,
+      '--collect',
+      '--quiet',
+      '--property=KillMode=process',
+      '--property=OOMPolicy=continue',
+      '--',
+      ...command,
+    ],
     stdio: ['ignore', 'pipe', 'pipe'],
   }
 }

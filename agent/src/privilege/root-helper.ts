@@ -63,7 +63,8 @@ function start(request: Request): void {
     `--unit=fleetupdate-${commandId}-${epoch}`,
     '--collect',
     '--quiet',
-    '--property=KillMode=mixed',
+    '--property=KillMode=process',
+    '--property=OOMPolicy=continue',
   ]
   const user = ['--uid=orchestrator', '--gid=orchestrator']
   const runner = [execPath, join(installation, 'main.js'), 'attempt', join(attempts, `${commandId}.${epoch}`)]

@@ -29,6 +29,7 @@ import { createPresence, storeAllOffline } from './presence.ts'
 import { type AgentRegistry, createRegistry, loadIndex } from './registry.ts'
 import { createRevocation } from './revocation.ts'
 import { agentRoutes } from './routes.ts'
+import { tokenRoutes } from './token-routes.ts'
 
 /** The server's heart: agents, their channels, and the command queue. */
 export interface Fleet {
@@ -152,6 +153,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     facts: factHooks,
     routes: [
       ...agentRoutes({ registry, enrolment, revocation, poll }),
+      ...tokenRoutes({ store, tokens, audit, publicUrls, now }),
       ...commandRoutes({ queue, registry, contracts }),
     ],
     handleUpgrade: socket.handleUpgrade,
@@ -163,7 +165,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
         .where('id', '=', agentId)
         .executeTakeFirst()
       if (taken) return ''
-      const { token, statements } = tokens.create({ agentId })
+      const { token, statements } = tokens.create({ agentId, createdBy: 'npm start' })
       const actor = { type: 'console', id: 'start' } as const
       await store.write([
         ...statements,

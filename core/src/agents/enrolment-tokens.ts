@@ -1,8 +1,22 @@
 import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import type { Sealer } from '../auth/sealer.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
 
+export interface TokenTerms {
+  /** The only id it enrols; null: any that was never taken. A bound token enrols once. */
+  readonly agentId: string | null
+  /** How many agents it enrols; default 1. */
+  readonly uses?: number
+  /** Default: an hour. */
+  readonly lifeMs?: number
+  /** Who made it, as people see it. */
+  readonly createdBy: string
+  readonly note?: string
+}
+
 export interface NewToken {
+  readonly id: string
   /** `fle_<id>_<secret>`; shown once. */
   readonly token: string
   readonly expiresAtMs: number
@@ -16,16 +30,20 @@ export interface OpenToken {
   readonly secret: Buffer
 }
 
-/** Secrets that enrol one agent each, for an hour. */
+/** Secrets that enrol a limited number of agents for a limited time. */
 export interface EnrolmentTokens {
-  create(bound: { readonly agentId: string | null }): NewToken
-  /** Undefined where it is unknown, used or too old. */
+  create(terms: TokenTerms): NewToken
+  /** Undefined where it is unknown, used up, ended or too old. */
   open(id: string): Promise<OpenToken | undefined>
-  /** Uses it up; the batch fails with FLT_STORE_CONFLICT where somebody was faster. */
+  /** Uses it once; the batch fails with FLT_STORE_CONFLICT where others were faster. */
   useStatements(id: string): readonly WriteStatement[]
+  /** Ends it; the batch fails with FLT_STORE_CONFLICT where it was not open any more. */
+  endStatements(id: string): readonly WriteStatement[]
+  /** Ends all that are bound to this agent. */
+  endBound(agentId: string): WriteStatement
 }
 
-const lifeMs = 3_600_000
+const defaultLifeMs = 3_600_000
 
 export function createEnrolmentTokens(deps: {
   readonly store: Store
@@ -33,32 +51,45 @@ export function createEnrolmentTokens(deps: {
   readonly now: () => number
 }): EnrolmentTokens {
   const { store, sealer, now } = deps
+  const endBound = (agentId: string): WriteStatement =>
+    store.read
+      .updateTable('enrolment_tokens')
+      .set({ usedAt: now() })
+      .where('agentId', '=', agentId)
+      .where('usedAt', 'is', null)
+      .compile()
+  /** The secret goes with the token. */
+  const forget = (id: string): WriteStatement =>
+    store.read
+      .deleteFrom('enrolment_token_secrets')
+      .where('id', 'in', (query) =>
+        query
+          .selectFrom('enrolment_tokens')
+          .select('id')
+          .where('id', '=', id)
+          .where('usedAt', 'is not', null),
+      )
+      .compile()
+  const once = ({ sql: text, parameters }: WriteStatement): WriteStatement => ({
+    sql: text,
+    parameters,
+    expectedRows: 1,
+  })
   return {
-    create({ agentId }) {
+    create({ agentId, uses = 1, lifeMs = defaultLifeMs, createdBy, note = '' }) {
       const id = randomBytes(8).toString('hex')
       const secret = randomBytes(24).toString('hex')
       const expiresAtMs = now() + lifeMs
-      const statements: WriteStatement[] = [
-        store.read
-          .insertInto('enrolment_tokens')
-          .values({ id, agentId, createdAt: now(), expiresAt: expiresAtMs, usedAt: null })
-          .compile(),
-        store.read
-          .insertInto('enrolment_token_secrets')
-          .values({ id, sealed: sealer.seal(Buffer.from(secret), contextOf(id)) })
-          .compile(),
+      const terms = { uses: agentId === null ? uses : 1, used: 0, createdBy, note }
+      const row = { id, agentId, createdAt: now(), expiresAt: expiresAtMs, usedAt: null, ...terms }
+      const sealed = sealer.seal(Buffer.from(secret), contextOf(id))
+      const statements = [
+        store.read.insertInto('enrolment_tokens').values(row).compile(),
+        store.read.insertInto('enrolment_token_secrets').values({ id, sealed }).compile(),
       ]
-      // A second reset makes the token of the first one worthless.
-      if (agentId !== null)
-        statements.unshift(
-          store.read
-            .updateTable('enrolment_tokens')
-            .set({ usedAt: now() })
-            .where('agentId', '=', agentId)
-            .where('usedAt', 'is', null)
-            .compile(),
-        )
-      return { token: `fle_${id}_${secret}`, expiresAtMs, statements }
+      // A second one makes the first one worthless.
+      const first = agentId === null ? [] : [endBound(agentId)]
+      return { id, token: `fle_${id}_${secret}`, expiresAtMs, statements: [...first, ...statements] }
     },
     async open(id) {
       const row = await store.read
@@ -74,14 +105,26 @@ export function createEnrolmentTokens(deps: {
     useStatements(id) {
       const use = store.read
         .updateTable('enrolment_tokens')
-        .set({ usedAt: now() })
+        .set({
+          used: sql`"used" + 1`,
+          usedAt: sql`case when "used" + 1 >= "uses" then ${now()} end`,
+        })
         .where('id', '=', id)
         .where('usedAt', 'is', null)
         .where('expiresAt', '>', now())
         .compile()
-      const forget = store.read.deleteFrom('enrolment_token_secrets').where('id', '=', id).compile()
-      return [{ sql: use.sql, parameters: use.parameters, expectedRows: 1 }, forget]
+      return [once(use), forget(id)]
     },
+    endStatements(id) {
+      const end = store.read
+        .updateTable('enrolment_tokens')
+        .set({ usedAt: now() })
+        .where('id', '=', id)
+        .where('usedAt', 'is', null)
+        .compile()
+      return [once(end), forget(id)]
+    },
+    endBound,
   }
 }
 

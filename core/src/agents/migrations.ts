@@ -97,4 +97,14 @@ export const agentMigrations: readonly Migration[] = [
         .execute()
     },
   },
+  {
+    name: '0002-enrolment-token-terms',
+    async up(db) {
+      const table = db.schema.alterTable('enrolment_tokens')
+      await table.addColumn('uses', 'integer', (c) => c.notNull().defaultTo(1)).execute()
+      await table.addColumn('used', 'integer', (c) => c.notNull().defaultTo(0)).execute()
+      await table.addColumn('createdBy', 'text', (c) => c.notNull().defaultTo('')).execute()
+      await table.addColumn('note', 'text', (c) => c.notNull().defaultTo('')).execute()
+    },
+  },
 ]

@@ -58,6 +58,8 @@ export function createRevocation(options: RevocationOptions): Revocation {
         { sql: end.sql, parameters: end.parameters, expectedRows: 1 },
         store.read.deleteFrom('agent_facts').where('agentId', '=', agentId).compile(),
         store.read.deleteFrom('agent_facets').where('agentId', '=', agentId).compile(),
+        // An invitation from before must not bring it back.
+        tokens.endBound(agentId),
         audit.row({ ...by, action: 'agent.removed', target: agentId }),
       ])
       keys.forget(agentId)
@@ -70,7 +72,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
     },
     async reset(agentId, by) {
       await known(agentId)
-      const { token, expiresAtMs, statements } = tokens.create({ agentId })
+      const { token, expiresAtMs, statements } = tokens.create({ agentId, createdBy: by.actor.id })
       const end = store.read
         .updateTable('agents')
         .set({ revokedAt: now(), online: 0, onlineChangedAt: now() })

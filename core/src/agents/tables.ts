@@ -62,7 +62,13 @@ export interface AgentTables {
     agentId: string | null
     createdAt: number
     expiresAt: number
+    /** Since when it enrols nobody any more: used up, or ended. */
     usedAt: number | null
+    /** How many agents it may enrol, and how many it did. */
+    uses: number
+    used: number
+    createdBy: string
+    note: string
   }
   enrolment_token_secrets: { id: string; sealed: Uint8Array }
 }

@@ -10,6 +10,7 @@ import { type Audit, createAudit } from './create-audit.ts'
 import type { AuditEntry } from './entry.ts'
 import { auditMigrations } from './migrations.ts'
 import { auditRoutes } from './routes.ts'
+import type { AuditTables } from './tables.ts'
 import { verifyAudit } from './verify.ts'
 
 const masterKey = Buffer.alloc(32, 3)
@@ -43,7 +44,8 @@ afterEach(async () => {
 
 const start = (): Promise<Audit> =>
   createAudit({ store: stores.store, masterKey, checkpoints, log, now: () => nowMs })
-const verify = () => verifyAudit({ store: stores.store, masterKey, checkpoints })
+const verify = () =>
+  verifyAudit({ read: stores.store.read.withTables<AuditTables>(), masterKey, checkpoints })
 const add = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await stores.store.write([audit.row({ ...entry, target: `vm-${i}` })])
 }
@@ -191,7 +193,7 @@ describe('the API', () => {
   test('lists newest first by pages, filters, and exports all rows as JSON lines', async () => {
     await add(7)
     const app = Fastify()
-    registerErrorHandler(app, note)
+    registerErrorHandler(app, (error) => note(String(error)))
     mountRoutes(app, auditRoutes(stores.store), async ({ headers }) => ({
       ...{ name: 'ada', userId: 'u', sessionId: 's' },
       role: headers['x-role'] === 'operator' ? 'operator' : 'admin',

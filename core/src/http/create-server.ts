@@ -39,10 +39,11 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
   registerSecurityHeaders(app, { https: config.publicUrls.some(({ protocol }) => protocol === 'https:') })
   registerHostCheck(app, config)
   registerCors(app, config.corsOrigins)
-  app.addHook('onRequest', async (request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? ''
-    const owner = plugins.owner(path)
-    if (owner !== undefined) plugins.dispatch(owner, request, reply)
+  app.addHook('onRequest', (request, reply, done) => {
+    const query = request.url.indexOf('?')
+    const owner = plugins.owner(query < 0 ? request.url : request.url.slice(0, query))
+    if (owner === undefined) done()
+    else plugins.dispatch(owner, request, reply)
   })
   mountRoutes(app, options.routes, options.authenticate)
   options.panels.register(app)

@@ -19,16 +19,19 @@ export function mountRoutes(
   authenticate: Authenticate,
 ): void {
   for (const route of routes) {
+    const { rule } = route
     const checkBody = route.body && checker(route.body, 'body')
     const checkQuery = route.query && checker(route.query, 'query')
     app.route({
       method: route.method,
       url: route.path,
       ...(route.bodyLimit === undefined ? {} : { bodyLimit: route.bodyLimit }),
-      onRequest: async (request) => {
-        if (typeof route.rule !== 'object') return
-        await requireRole(request, route.rule.role, authenticate)
-      },
+      ...(typeof rule === 'object'
+        ? {
+            onRequest: (request: FastifyRequest) =>
+              requireRole(request, rule.role, authenticate).then(() => undefined),
+          }
+        : {}),
       handler: async (request, reply) => {
         checkBody?.(request.body ?? {})
         checkQuery?.(request.query)

@@ -3,9 +3,10 @@ import type { FastifyInstance } from 'fastify'
 
 /** Headers that every answer carries. HSTS only where the server is reached by https. */
 export function registerSecurityHeaders(app: FastifyInstance, options: { readonly https: boolean }): void {
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.headers(baseHeaders)
-    if (options.https) reply.header('strict-transport-security', 'max-age=31536000; includeSubDomains')
+  const headers = options.https ? { ...baseHeaders, ...httpsHeaders } : baseHeaders
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(headers)
+    done()
   })
 }
 
@@ -18,6 +19,8 @@ const baseHeaders = {
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
 }
+
+const httpsHeaders = { 'strict-transport-security': 'max-age=31536000; includeSubDomains' }
 
 /**
  * The policy of the dashboard's page: scripts from this server, and inline ones (the import map) by hash only.

@@ -2,6 +2,8 @@ interface Claim {
   readonly plugin: string
   readonly segments: readonly string[]
   readonly path: string
+  /** All of the path before its first parameter: tells most requests apart without a closer look. */
+  readonly prefix: string
 }
 
 /** Which plugin answers which path: everything under `/api/plugins/<id>`, and the root paths of the manifests. */
@@ -30,7 +32,14 @@ export function createRouteTable(taken: () => readonly string[]): RouteTable {
         const other = claims.find((claim) => overlaps(claim.segments, segments))
         if (other) return `the path ${path} is already served by "${other.plugin}"`
       }
-      claims.push(...paths.map((path) => ({ plugin, path, segments: split(path) })))
+      claims.push(
+        ...paths.map((path) => ({
+          plugin,
+          path,
+          segments: split(path),
+          prefix: path.split(':', 1)[0] ?? '',
+        })),
+      )
       return undefined
     },
     release(plugin) {
@@ -38,9 +47,8 @@ export function createRouteTable(taken: () => readonly string[]): RouteTable {
     },
     owner(path) {
       if (path.startsWith('/api/plugins/')) return path.split('/', 4)[3]
-      if (claims.length === 0) return undefined
-      const segments = split(path)
-      return claims.find((claim) => overlaps(claim.segments, segments))?.plugin
+      return claims.find(({ prefix, segments }) => path.startsWith(prefix) && overlaps(segments, split(path)))
+        ?.plugin
     },
   }
 }

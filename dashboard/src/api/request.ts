@@ -17,6 +17,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal
   /** Makes a repeated submit the same submit. */
   readonly idempotencyKey?: string
+  /** Arrives even where the page is being left. */
+  readonly keepalive?: boolean
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -68,6 +70,7 @@ async function send(method: Method, path: string, options: RequestOptions): Prom
       method,
       headers,
       credentials: 'same-origin',
+      keepalive: options.keepalive ?? false,
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
       ...(options.signal ? { signal: options.signal } : {}),
     })

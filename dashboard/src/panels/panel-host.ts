@@ -77,7 +77,7 @@ export function createPanelHost(router: Router): PanelHost {
 const fleet: Fleet = {
   submit: (agentId, wanted) => submitCommand(agentId, wanted),
   submitMany: (targets, wanted) => submitBatch(targets, wanted),
-  cancel: (id) => request('POST', `commands/${encodeURIComponent(id)}/cancel`, { body: {} }),
+  cancel: (id) => request('POST', `commands/${encodeURIComponent(id)}/cancel`, { body: {}, keepalive: true }),
   commands: (query) => request('GET', 'commands', { query }),
   agents: (query) => request('GET', 'agents', { query }),
   read: (path) => {

@@ -2,8 +2,8 @@ import { computed, type Ref, shallowRef, watch } from 'vue'
 import { useRouter } from 'vue-router'
 import { request } from '../api/request.ts'
 import type { AgentRow, Page } from '../api/views.ts'
+import { useCommandName } from '../commands/command-name.ts'
 import { openRun } from '../commands/run-dialog.ts'
-import { titleOf } from '../kit/schema.ts'
 import { usePanelPages } from '../panels/panel-pages.ts'
 import { usePlugins } from '../stores/plugins.ts'
 import { themes, usePreferences } from '../stores/preferences.ts'
@@ -30,6 +30,7 @@ export function usePaletteEntries(
   const plugins = usePlugins()
   const session = useSession()
   const preferences = usePreferences()
+  const nameOf = useCommandName()
   const panelPages = usePanelPages()
   const agents = useAgentSearch(wanted, open)
 
@@ -65,7 +66,7 @@ export function usePaletteEntries(
       .map((command) => ({
         key: `run:${command.name}`,
         icon: 'play',
-        label: `${command.plugin.title}: ${command.title ?? titleOf(command.name.split('.')[1] ?? '', undefined)}`,
+        label: nameOf(command.name),
         group: t('palette.command'),
         run: () => openRun({ command: command.name }),
       })),

@@ -1,5 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
+import { loadPanel } from '../panels/panel-modules.ts'
 import { asProblem, type RequestProblem, request } from '../api/request.ts'
 import type { CommandContract, PluginView } from '../api/views.ts'
 
@@ -33,6 +34,7 @@ export const usePlugins = defineStore('plugins', () => {
       try {
         items.value = (await request<{ items: readonly PluginView[] }>('GET', 'plugins')).items
         problem.value = undefined
+        void loadMessages(items.value)
       } catch (error) {
         problem.value = asProblem(error)
       }
@@ -40,3 +42,8 @@ export const usePlugins = defineStore('plugins', () => {
     },
   }
 })
+
+/** Panels bring the names of their commands in all languages. A broken one is told of where it would appear. */
+async function loadMessages(items: readonly PluginView[]): Promise<void> {
+  await Promise.allSettled(items.filter(({ panel }) => panel !== undefined).map(loadPanel))
+}

@@ -12,7 +12,6 @@ export const cliCatalogue = {
     status: 400,
     message: '{path} has no folders plugins/ and agent-plugins/. Run this at the root of the repository.',
   },
-  FLT_CLI_NOT_BUILT: { status: 400, message: '{file} is missing. Run: npx fleetupdate-build {folder}' },
   FLT_CLI_KEY_IN_REPOSITORY: {
     status: 400,
     message: '{path} lies in the repository {repository}. Keep the key elsewhere: --out FILE',

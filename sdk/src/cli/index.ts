@@ -1,8 +1,9 @@
 import { FleetError } from '../errors/fleet-error.ts'
+import { checkVerb } from './check.ts'
 import { newPlugin } from './new.ts'
 import type { Terminal, Verb } from './verb.ts'
 
-const verbs: Readonly<Record<string, Verb>> = { new: newPlugin }
+const verbs: Readonly<Record<string, Verb>> = { new: newPlugin, check: checkVerb }
 
 /** The command line `fleetupdate plugin VERB …`. Answers the exit code: 0 done, 1 refused, 2 not understood; never throws. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {

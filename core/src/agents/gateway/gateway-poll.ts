@@ -126,19 +126,21 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
         body: rawBodyOf(request),
       })
       let status = 200
-      let body: Buffer
+      let body: string
       try {
         if (signed.refusal) throw signed.refusal
-        body = Buffer.from(await poll(signed, request.body))
+        body = await poll(signed, request.body)
       } catch (error) {
         if (!(error instanceof FleetError)) report(error)
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
         status = known.status
-        body = Buffer.from(JSON.stringify(known.toJSON()))
+        body = JSON.stringify(known.toJSON())
       }
+      const signature = signatures.sign(signed, status, Buffer.from(body))
+      // As text, so that it leaves in one write with the head.
       reply
         .code(status)
-        .headers({ 'content-type': 'application/json', ...signatures.sign(signed, status, body) })
+        .headers({ 'content-type': 'application/json', ...signature })
         .send(body)
     },
     dispose() {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, type InjectOptions, type LightMyRequestResponse } from 'fastify'
-import { createAudit } from '../../audit/create-audit.ts'
+import { type Audit, createAudit } from '../../audit/create-audit.ts'
 import { auditMigrations } from '../../audit/migrations.ts'
 import { registerErrorHandler } from '../../http/error-handler.ts'
 import { mountRoutes } from '../../http/mount-routes.ts'
@@ -45,13 +45,15 @@ export async function startTestPeople(settings: Partial<PeopleOptions['config']>
   let passed = 0
   let app = Fastify()
   let people: People
+  let audit: Audit | undefined
   let abort = new AbortController()
   const start = async (config: Partial<PeopleOptions['config']>): Promise<void> => {
     abort = new AbortController()
+    audit = await createAudit({ store: testStore.store, masterKey: key, checkpoints: undefined, log })
     people = await createPeople({
       store: testStore.store,
       sealer: createSealer(key),
-      audit: await createAudit({ store: testStore.store, masterKey: key, checkpoints: undefined, log }),
+      audit,
       config: {
         uiUser: 'admin',
         uiPassword: 'right-password',
@@ -77,6 +79,7 @@ export async function startTestPeople(settings: Partial<PeopleOptions['config']>
   const stop = async (): Promise<void> => {
     abort.abort()
     await app.close()
+    await audit?.dispose()
   }
   await start(settings)
   const inject = (options: InjectOptions) => app.inject(options)
