@@ -41,7 +41,10 @@ export default defineConfig({
           groups: [
             { name: 'vendor', test: /node_modules\/(vue-router|vue-i18n|@intlify)\// },
             // Not the entry itself: an entry of imports alone would become script tags, also for the shared modules.
-            { name: 'shell', test: /dashboard\/src\/(?!main\.ts|pages\/|messages\/)(?!.*(Terminal|Chart)View)/ },
+            {
+              name: 'shell',
+              test: /dashboard\/src\/(?!main\.ts|pages\/|messages\/)(?!.*(Terminal|Chart)View)/,
+            },
           ],
         },
       },

@@ -9,7 +9,6 @@ import { isAgentId, requireFree } from './agents/token-routes.ts'
 import { checkpointsName } from './audit/checkpoints.ts'
 import { createAudit } from './audit/create-audit.ts'
 import { auditMigrations } from './audit/migrations.ts'
-import type { AuditTables } from './audit/tables.ts'
 import { verifyAudit } from './audit/verify.ts'
 import { openMasterKey } from './auth/master-key.ts'
 import { peopleMigrations } from './auth/migrations.ts'
@@ -21,6 +20,7 @@ import { fleetError } from './errors.ts'
 import { pluginMigrations } from './plugins/tables.ts'
 import { createStore } from './store/create-store.ts'
 import { openReadHandle } from './store/read-handle.ts'
+import type { CoreTables } from './store/tables.ts'
 
 export interface ConsoleAnswer {
   readonly lines: readonly string[]
@@ -54,7 +54,7 @@ export async function runConsole({ args, env, log }: ConsoleCall): Promise<Conso
 async function verify(config: ServerConfig): Promise<ConsoleAnswer> {
   const masterKey = await openMasterKey(config.masterKeyFile)
   const checkpoints = join(config.dataDir, checkpointsName)
-  const handle = openReadHandle<AuditTables>(databaseOf(config), 30_000)
+  const handle = openReadHandle<CoreTables>(databaseOf(config), 30_000)
   try {
     const report = await verifyAudit({ read: handle.query, masterKey, checkpoints })
     const { rows, problems, unsigned } = report

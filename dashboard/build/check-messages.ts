@@ -43,7 +43,8 @@ function compare(language: string, wanted: Messages, given: Messages): string[] 
   return Object.entries(wanted).flatMap(([key, text]) => {
     const other = given[key]
     if (other === undefined) return [`${language}.json lacks "${key}"`]
-    if (shape(text) !== shape(other)) return [`${language}.json: "${key}" has other placeholders or plural forms`]
+    if (shape(text) !== shape(other))
+      return [`${language}.json: "${key}" has other placeholders or plural forms`]
     return []
   })
 }
@@ -54,7 +55,9 @@ function shape(text: string): string {
 }
 
 function usedKeys(code: string): string[] {
-  return [...new Set([...code.matchAll(/\b(?:t|plural)\('([a-z]\w*(?:\.[\w-]+)+)'/g)].map(([, key]) => key ?? ''))]
+  return [
+    ...new Set([...code.matchAll(/\b(?:t|plural)\('([a-z]\w*(?:\.[\w-]+)+)'/g)].map(([, key]) => key ?? '')),
+  ]
 }
 
 /** Named whole, or its group is named in a template: `t(`state.${x}`)`. */

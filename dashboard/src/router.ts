@@ -14,11 +14,26 @@ export function createDashboardRouter(): Router {
     history: createWebHistory(new URL(document.baseURI).pathname),
     scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
     routes: [
-      { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { open: true } },
+      {
+        path: '/login',
+        name: 'login',
+        component: () => import('./pages/LoginPage.vue'),
+        meta: { open: true },
+      },
       { path: '/', name: 'fleet', component: () => import('./pages/FleetPage.vue') },
-      { path: '/agents/:id/:tab?', name: 'agent', component: () => import('./pages/AgentPage.vue'), props: true },
+      {
+        path: '/agents/:id/:tab?',
+        name: 'agent',
+        component: () => import('./pages/AgentPage.vue'),
+        props: true,
+      },
       { path: '/commands', name: 'commands', component: () => import('./pages/CommandsPage.vue') },
-      { path: '/commands/:id', name: 'command', component: () => import('./pages/CommandPage.vue'), props: true },
+      {
+        path: '/commands/:id',
+        name: 'command',
+        component: () => import('./pages/CommandPage.vue'),
+        props: true,
+      },
       { path: '/batches/:id', name: 'batch', component: () => import('./pages/BatchPage.vue'), props: true },
       { path: '/plugins', name: 'plugins', component: () => import('./pages/PluginsPage.vue') },
       { path: '/panels/:id', name: 'panel', component: () => import('./pages/PanelPage.vue'), props: true },
@@ -30,7 +45,8 @@ export function createDashboardRouter(): Router {
     const session = useSession()
     if (!session.known) await session.resume()
     if (session.user && to.name === 'login') return { name: 'fleet' }
-    if (!session.user && !to.meta.open) return { name: 'login', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
+    if (!session.user && !to.meta.open)
+      return { name: 'login', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
     return true
   })
   return router

@@ -81,4 +81,26 @@ describe.skipIf(problem !== undefined)('the agent as a service of a booted host'
       expect(text).toContain(`Setting up fleet-demo (${version})`)
     },
   )
+
+  test('the journal of a unit is followed live until it is cancelled', async () => {
+    const { client } = fleet
+    const command = await client.submit('booted', 'log-stream.follow', { unit: 'dbus' })
+    let text = ''
+    let ended = false
+    for await (const { event, data } of readStream(
+      `${fleet.url}/api/commands/${command.id}/stream`,
+      client,
+    )) {
+      if (event === 'end') ended = true
+      if (event !== 'output') continue
+      if (text === '') host.run(['systemctl', 'restart', 'dbus'])
+      const before = text
+      text += (JSON.parse(data) as { text: string }).text
+      const stopped = /Stopp(ing|ed) dbus/
+      if (stopped.test(text) && !stopped.test(before))
+        await client.request('POST', `/api/commands/${command.id}/cancel`)
+    }
+    expect(ended).toBe(true)
+    expect((await client.finished(command.id)).state).toBe('cancelled')
+  })
 })

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startAgent } from '../load/agent.ts'
 import { startCountingProxy } from '../load/counting-proxy.ts'
+import { startServer } from '../load/server.ts'
 import type { Measure } from '../stage.ts'
 import { mebibytes } from '../table.ts'
 
@@ -13,7 +14,9 @@ export const agent: Measure = {
   name: 'agent',
   runs: 'beside',
   async measure(stage) {
-    const server = await stage.server()
+    // A server of its own, so that no other figure's load reaches it.
+    const server = await startServer(join(stage.dir, 'idle'), [])
+    stage.defer(() => server.process.stop())
     const proxy = await startCountingProxy(server.process.port)
     stage.defer(() => proxy.close())
     const executors = [join(process.cwd(), 'agent-plugins')]

@@ -1,28 +1,30 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Child } from '../load/child.ts'
+import type { Server } from '../load/server.ts'
 import type { Measure } from '../stage.ts'
 import { mebibytes } from '../table.ts'
 import { allOnline } from './batch.ts'
 
-const few = 1000
-const many = 10_000
+const count = 10_000
 const restMs = 6_000
 
-/** What the server's memory grows by for each agent that is connected and idle: 1,000 against 10,000, all enrolled before. */
+/**
+ * What the server's memory grows by for each agent that is connected and idle: 10,000 enrolled agents of which none is connected, against all of
+ * them. The server is started anew first, so that memory of earlier work is not mistaken for room.
+ */
 export const memory: Measure = {
   name: 'memory',
   runs: 'alone',
   async measure(stage) {
-    const { process: server } = await stage.server()
+    const server = await stage.server()
     const sims = await stage.sims()
-    await sims.enrol(many)
-    await sims.connect(few)
-    await allOnline(stage, few)
+    await sims.enrol(count)
+    sims.disconnect()
+    await server.restart()
     const before = await restingMemory(server)
-    await sims.connect(many)
-    await allOnline(stage, many)
+    await sims.connect(count)
+    await allOnline(stage, count)
     const after = await restingMemory(server)
-    const perAgent = (after - before) / (many - few) / 1024
+    const perAgent = (after - before) / count / 1024
     return [
       {
         name: 'server memory per idle connected agent',
@@ -41,12 +43,12 @@ export const memory: Measure = {
 }
 
 /** The least of some seconds: what the collector has not taken yet is no memory of an agent. */
-async function restingMemory(server: Child): Promise<number> {
+async function restingMemory({ process }: Server): Promise<number> {
   let least = Number.POSITIVE_INFINITY
   const until = performance.now() + restMs
   while (performance.now() < until) {
     await pause(500)
-    least = Math.min(least, server.memory())
+    least = Math.min(least, process.memory())
   }
   return least
 }

@@ -12,7 +12,7 @@ export const start: Measure = {
     const dir = join(stage.dir, 'start')
     const startOnce = async (): Promise<number> => {
       const began = performance.now()
-      const server = await startServerProcess(dir)
+      const server = await startServerProcess({ dataDir: dir, pluginDirs: [], port: 0 })
       const readyMs = performance.now() - began
       await server.stop()
       return readyMs

@@ -9,25 +9,47 @@ export interface Server {
   readonly url: string
   readonly psk: string
   readonly client: FleetClient
+  /** Stops it and starts it again on the same port and data: a process without a past. */
+  restart(): Promise<void>
 }
 
 const psk = 'a-secret-for-benchmarks-0123456789'
 const password = 'a password for benchmarks'
 
-/** Starts the built server on loopback with its data in a folder; `pluginDirs` are more folders of plugins. */
-export async function startServer(dataDir: string, pluginDirs: readonly string[] = []): Promise<Server> {
-  const process = await startServerProcess(dataDir, pluginDirs)
-  const url = `http://127.0.0.1:${process.port}`
-  return { process, url, psk, client: await logIn(url, 'admin', password) }
+/** Starts the built server on loopback with its data in a folder. */
+export async function startServer(dataDir: string, pluginDirs: readonly string[]): Promise<Server> {
+  let process = await startServerProcess({ dataDir, pluginDirs, port: 0 })
+  const { port } = process
+  const url = `http://127.0.0.1:${port}`
+  return {
+    get process() {
+      return process
+    },
+    url,
+    psk,
+    client: await logIn(url, 'admin', password),
+    async restart() {
+      await process.stop()
+      process = await startServerProcess({ dataDir, pluginDirs, port })
+    },
+  }
+}
+
+export interface ServerSettings {
+  readonly dataDir: string
+  /** More folders of plugins. */
+  readonly pluginDirs: readonly string[]
+  /** 0: any free one. */
+  readonly port: number
 }
 
 /** The same without a login; resolves when the server is ready. */
-export function startServerProcess(dataDir: string, pluginDirs: readonly string[] = []): Promise<Child> {
+export function startServerProcess({ dataDir, pluginDirs, port }: ServerSettings): Promise<Child> {
   mkdirSync(dataDir, { recursive: true })
   return startFile(join(process.cwd(), 'core/dist/main.js'), {
     DATA_DIR: dataDir,
     HOST: '127.0.0.1',
-    PORT: '0',
+    PORT: String(port),
     SERVER_PSK: psk,
     UI_USER: 'admin',
     UI_PASSWORD: password,

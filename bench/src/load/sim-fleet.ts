@@ -44,9 +44,14 @@ export class SimFleet {
     this.#connected = Math.max(this.#connected, count)
   }
 
+  disconnect(): void {
+    this.#connected = 0
+    for (const agent of this.agents) agent.terminate()
+  }
+
   close(): void {
     clearInterval(this.#heartbeat)
-    for (const agent of this.agents) agent.terminate()
+    this.disconnect()
   }
 
   /** A part of the fleet a second, as in life. */

@@ -10,7 +10,6 @@ import { type Audit, createAudit } from './create-audit.ts'
 import type { AuditEntry } from './entry.ts'
 import { auditMigrations } from './migrations.ts'
 import { auditRoutes } from './routes.ts'
-import type { AuditTables } from './tables.ts'
 import { verifyAudit } from './verify.ts'
 
 const masterKey = Buffer.alloc(32, 3)
@@ -44,8 +43,7 @@ afterEach(async () => {
 
 const start = (): Promise<Audit> =>
   createAudit({ store: stores.store, masterKey, checkpoints, log, now: () => nowMs })
-const verify = () =>
-  verifyAudit({ read: stores.store.read.withTables<AuditTables>(), masterKey, checkpoints })
+const verify = () => verifyAudit({ read: stores.store.read, masterKey, checkpoints })
 const add = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await stores.store.write([audit.row({ ...entry, target: `vm-${i}` })])
 }

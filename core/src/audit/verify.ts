@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
+import type { CoreTables } from '../store/tables.ts'
 import { type Checkpoint, openCheckpointFile } from './checkpoints.ts'
 import { digestOf, hashOf, macOf, rowKey } from './entry.ts'
-import type { AuditTables } from './tables.ts'
 
 export interface AuditReport {
   readonly rows: number
@@ -19,7 +19,7 @@ const mostProblems = 100
 
 /** Reads the whole audit and finds every row that was edited, removed, inserted or cut off since it was written. */
 export async function verifyAudit(options: {
-  readonly read: Kysely<AuditTables>
+  readonly read: Kysely<CoreTables>
   readonly masterKey: Uint8Array
   readonly checkpoints: string
 }): Promise<AuditReport> {

@@ -60,7 +60,9 @@ export function useCommands(query: () => CommandQuery, pageSize = 50): CommandLi
       const changed = new Map(data.changed.filter(isCommand).map((command) => [command.id, command]))
       const kept = items.value.map((command) => changed.get(command.id) ?? command)
       for (const command of kept) changed.delete(command.id)
-      const added = [...changed.values()].filter((command) => fits(command, query()) && isNewer(command, kept[0]))
+      const added = [...changed.values()].filter(
+        (command) => fits(command, query()) && isNewer(command, kept[0]),
+      )
       if (added.length > 0 || kept.some((command, i) => command !== items.value[i]))
         items.value = [...added.sort((a, b) => (a.id < b.id ? 1 : -1)), ...kept]
     },

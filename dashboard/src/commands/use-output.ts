@@ -1,7 +1,7 @@
 import type { Problem } from '@fleetupdate/sdk/panel'
 import { type MaybeRefOrGetter, toValue } from 'vue'
-import { useTopic } from '../api/use-topic.ts'
 import { isRecord } from '../api/request.ts'
+import { useTopic } from '../api/use-topic.ts'
 
 export interface OutputHandlers {
   /** A new piece, in order, without gap or repeat; `end` counts bytes from the start of the output. */

@@ -60,7 +60,10 @@ export function useFleetContributions(): FleetContributions {
     ),
     broken: computed(() => [
       ...new Map(
-        [...columns.broken.value, ...summaries.broken.value, ...actions.broken.value].map((item) => [item.plugin, item]),
+        [...columns.broken.value, ...summaries.broken.value, ...actions.broken.value].map((item) => [
+          item.plugin,
+          item,
+        ]),
       ).values(),
     ]),
     ready: computed(() => columns.ready.value && summaries.ready.value),

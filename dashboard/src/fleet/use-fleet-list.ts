@@ -53,10 +53,18 @@ export function useFleetList(query: () => FleetQuery, counted: () => readonly st
     loading = true
     try {
       const page = await request<Page<AgentRow> & { counts: Counts }>('GET', 'agents', {
-        query: { ...query(), limit: pageSize, ...(from === null ? { count: counted().join() } : { cursor: from }) },
+        query: {
+          ...query(),
+          limit: pageSize,
+          ...(from === null ? { count: counted().join() } : { cursor: from }),
+        },
         signal,
       })
-      put(from === null ? page.items.map(slim) : [...rows.value, ...page.items.filter((row) => !places.has(row.id)).map(slim)])
+      put(
+        from === null
+          ? page.items.map(slim)
+          : [...rows.value, ...page.items.filter((row) => !places.has(row.id)).map(slim)],
+      )
       counts.value = { ...counts.value, ...page.counts }
       cursor = page.nextCursor
       more.value = cursor !== null

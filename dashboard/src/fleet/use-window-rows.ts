@@ -37,8 +37,6 @@ export function useWindowRows(
   const first = computed(() =>
     Math.max(0, Math.min(Math.floor(top.value / rowHeight()) - spare, count() - spare)),
   )
-  const last = computed(() =>
-    Math.min(count(), Math.ceil((top.value + height.value) / rowHeight()) + spare),
-  )
+  const last = computed(() => Math.min(count(), Math.ceil((top.value + height.value) / rowHeight()) + spare))
   return { first, last }
 }

@@ -1,5 +1,5 @@
-import { t } from '../text.ts'
 import { tell } from '../shell/tell.ts'
+import { t } from '../text.ts'
 
 /** Puts text on the clipboard and says so, or says why not. */
 export async function copyText(text: string): Promise<void> {

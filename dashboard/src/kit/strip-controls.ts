@@ -26,7 +26,8 @@ export function createControlFilter(): (text: string) => string {
         else if (code !== escape) mode = code >= 0x20 && code <= 0x2f ? 'escape' : 'text'
       } else if (mode === 'sequence') {
         if (code >= 0x40 && code <= 0x7e) {
-          if ((char === 'm' || char === 'K') && /^[\d;:]*$/.test(sequence)) kept += `\u001b[${sequence}${char}`
+          if ((char === 'm' || char === 'K') && /^[\d;:]*$/.test(sequence))
+            kept += `\u001b[${sequence}${char}`
           mode = 'text'
         } else if (code === escape) mode = 'escape'
         else if (code < 0x20 || sequence.length > 64) mode = 'text'

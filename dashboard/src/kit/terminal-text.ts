@@ -7,7 +7,8 @@ export interface TerminalText {
 }
 
 const linesKept = 100_000
-const colours = new RegExp('\\u001b\\[[\\d;:]*[mK]', 'g')
+const escape = String.fromCharCode(27)
+const colours = new RegExp(`${escape}\\[[\\d;:]*[mK]`, 'g')
 
 export function createTerminalText(): TerminalText {
   let lines: string[] = []

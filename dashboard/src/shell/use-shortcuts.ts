@@ -3,11 +3,17 @@ import { onBeforeUnmount, onMounted } from 'vue'
 /** Keys by name, `ctrl+k` or `/`, for as long as the component lives. Plain letters do nothing while somebody types. */
 export function useShortcuts(shortcuts: Readonly<Record<string, () => void>>): void {
   const press = (event: KeyboardEvent): void => {
-    const name = [event.ctrlKey && 'ctrl', event.metaKey && 'meta', event.altKey && 'alt', event.key.toLowerCase()]
+    const name = [
+      event.ctrlKey && 'ctrl',
+      event.metaKey && 'meta',
+      event.altKey && 'alt',
+      event.key.toLowerCase(),
+    ]
       .filter(Boolean)
       .join('+')
     const run = shortcuts[name]
-    if (!run || (!name.includes('+') && isTyping(event.target)) || document.querySelector('dialog[open]')) return
+    if (!run || (!name.includes('+') && isTyping(event.target)) || document.querySelector('dialog[open]'))
+      return
     event.preventDefault()
     run()
   }
@@ -16,5 +22,8 @@ export function useShortcuts(shortcuts: Readonly<Record<string, () => void>>): v
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  )
 }

@@ -1,8 +1,8 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
-import { loadPanel } from '../panels/panel-modules.ts'
 import { asProblem, type RequestProblem, request } from '../api/request.ts'
 import type { CommandContract, PluginView } from '../api/views.ts'
+import { loadPanel } from '../panels/panel-modules.ts'
 
 export interface KnownCommand extends CommandContract {
   /** `<plugin>.<command>` */

@@ -1,9 +1,16 @@
 import { FleetError } from '../errors/fleet-error.ts'
 import { checkVerb } from './check.ts'
+import { keygenVerb } from './keygen.ts'
 import { newPlugin } from './new.ts'
+import { packVerb } from './pack.ts'
 import type { Terminal, Verb } from './verb.ts'
 
-const verbs: Readonly<Record<string, Verb>> = { new: newPlugin, check: checkVerb }
+const verbs: Readonly<Record<string, Verb>> = {
+  new: newPlugin,
+  check: checkVerb,
+  keygen: keygenVerb,
+  pack: packVerb,
+}
 
 /** The command line `fleetupdate plugin VERB …`. Answers the exit code: 0 done, 1 refused, 2 not understood; never throws. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -26,7 +26,9 @@ export async function readSeries(fleet: Fleet, agentId: string, spanMs: number):
   const answers = await Promise.all(
     metricNames.map((metric) => fleet.read<Answer>(`${path}?metric=${metric}&from=${to - spanMs}&to=${to}`)),
   )
-  const found = [...new Set(answers.flatMap(({ points }) => points.map(([time]) => time)))].sort((a, b) => a - b)
+  const found = [...new Set(answers.flatMap(({ points }) => points.map(([time]) => time)))].sort(
+    (a, b) => a - b,
+  )
   const times = withGaps(found, Math.max(...answers.map(({ step }) => step)) * 1000)
   const column = (answer: Answer | undefined): readonly (number | null)[] => {
     const values = new Map(answer?.points.map(([time, average]) => [time, average]))

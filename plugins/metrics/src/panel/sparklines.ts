@@ -8,7 +8,7 @@ const freshMs = 60_000
 
 const known = new Map<string, { readonly at: number; readonly values: Promise<Values> }>()
 let waiting = new Map<string, (values: Values) => void>()
-let timer: ReturnType<typeof setTimeout> | undefined
+let isGathering = false
 
 /** The last hour of an agent's CPU. Asked for many rows at once, answered by one request; good for a minute. */
 export function cpuHour(fleet: Fleet, agentId: string): Promise<Values> {
@@ -16,14 +16,16 @@ export function cpuHour(fleet: Fleet, agentId: string): Promise<Values> {
   if (found && Date.now() - found.at < freshMs) return found.values
   const values = new Promise<Values>((resolve) => waiting.set(agentId, resolve))
   known.set(agentId, { at: Date.now(), values })
-  timer ??= setTimeout(() => void ask(fleet), gatherMs)
+  if (!isGathering) setTimeout(() => void ask(fleet), gatherMs)
+  isGathering = true
   return values
 }
 
 async function ask(fleet: Fleet): Promise<void> {
   const batch = [...waiting].slice(0, mostPerRequest)
   waiting = new Map([...waiting].slice(mostPerRequest))
-  timer = waiting.size > 0 ? setTimeout(() => void ask(fleet), gatherMs) : undefined
+  isGathering = waiting.size > 0
+  if (isGathering) setTimeout(() => void ask(fleet), gatherMs)
   const agents = batch.map(([id]) => id).join(',')
   const answer = await fleet
     .read<Answer>(`plugins/metrics/sparklines?metric=cpu&agents=${encodeURIComponent(agents)}`)

@@ -1,0 +1,44 @@
+import { type KeyObject, sign, verify } from 'node:crypto'
+import { type Static, Type } from 'typebox'
+import { keyIdOf } from './keys.ts'
+
+/** A DSSE envelope with one Ed25519 signature over its payload. */
+export const Envelope = Type.Object(
+  {
+    payloadType: Type.Literal('application/vnd.fleetupdate.bundle+json'),
+    /** Base64. */
+    payload: Type.String(),
+    signatures: Type.Array(
+      Type.Object({ keyid: Type.String(), sig: Type.String() }, { additionalProperties: false }),
+      { minItems: 1, maxItems: 1 },
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Envelope = Static<typeof Envelope>
+
+export const payloadType = 'application/vnd.fleetupdate.bundle+json'
+
+/** Signs bytes with a private Ed25519 key; `publicKey` is its raw public key, base64url. */
+export function signEnvelope(payload: Buffer, key: KeyObject, publicKey: string): Envelope {
+  const sig = sign(null, preAuthEncoding(payload), key).toString('base64')
+  return {
+    payloadType,
+    payload: payload.toString('base64'),
+    signatures: [{ keyid: keyIdOf(publicKey), sig }],
+  }
+}
+
+/** Whether the envelope's signature is right for this public key. */
+export function verifyEnvelope(envelope: Envelope, key: KeyObject): boolean {
+  const payload = Buffer.from(envelope.payload, 'base64')
+  return envelope.signatures.every(({ sig }) =>
+    verify(null, preAuthEncoding(payload), key, Buffer.from(sig, 'base64')),
+  )
+}
+
+/** DSSE v1: type and payload with their lengths, so that no other pair gives the same bytes. */
+function preAuthEncoding(payload: Buffer): Buffer {
+  const head = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `
+  return Buffer.concat([Buffer.from(head), payload])
+}

@@ -1,0 +1,8 @@
+export * from './errors.ts'
+export * from './keys.ts'
+export * from './limits.ts'
+export { type OpenedBundle, openBundle } from './open-bundle.ts'
+export { Statement } from './statement.ts'
+export type { ArchiveFile } from './tar.ts'
+export * from './trust.ts'
+export { type BundleParts, writeBundle } from './write-bundle.ts'

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { Compile } from 'typebox/compile'
+import { Envelope, verifyEnvelope } from './envelope.ts'
+import { bundleError } from './errors.ts'
+import { importPublicKey, keyIdOf } from './keys.ts'
+import { bundleLimits } from './limits.ts'
+import { Statement } from './statement.ts'
+import { type ArchiveFile, readTar } from './tar.ts'
+import { envelopePath } from './write-bundle.ts'
+
+/** A bundle whose archive, signature and hashes are right. Whether its publisher is trusted is another question. */
+export interface OpenedBundle {
+  readonly statement: Statement
+  /** Name of the key that signed it. */
+  readonly keyId: string
+  /** Exactly the files of the statement. */
+  readonly files: readonly ArchiveFile[]
+}
+
+const envelopeCheck = Compile(Envelope)
+const statementCheck = Compile(Statement)
+
+/**
+ * Opens a bundle from anybody. Pure: touches no disk and runs nothing of it. Throws FLT_BUNDLE_… with the reason where anything is
+ * missing, added, changed or larger than {@link bundleLimits}.
+ */
+export function openBundle(bytes: Buffer): OpenedBundle {
+  const [first, ...files] = readTar(unpack(bytes))
+  if (first?.path !== envelopePath)
+    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: `${envelopePath} is not first` })
+  const { statement, keyId } = readStatement(first.content)
+  checkFiles(statement, files)
+  checkManifest(statement, files)
+  return { statement, keyId, files }
+}
+
+function unpack(bytes: Buffer): Buffer {
+  if (bytes.length > bundleLimits.packedBytes)
+    throw bundleError('FLT_BUNDLE_TOO_LARGE', {
+      problem: `${bytes.length} of ${bundleLimits.packedBytes} bytes`,
+    })
+  // Magic, deflate, and no flags: no names, comments or extra fields.
+  if (!bytes.subarray(0, 4).equals(Buffer.from([0x1f, 0x8b, 8, 0])))
+    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: 'it is not gzip' })
+  try {
+    return gunzipSync(bytes, { maxOutputLength: bundleLimits.unpackedBytes })
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw bundleError('FLT_BUNDLE_TOO_LARGE', {
+        problem: `it unpacks to more than ${bundleLimits.unpackedBytes} bytes`,
+      })
+    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: error instanceof Error ? error.message : 'gzip' })
+  }
+}
+
+function readStatement(content: Buffer): { readonly statement: Statement; readonly keyId: string } {
+  if (content.length > bundleLimits.envelopeBytes)
+    throw bundleError('FLT_BUNDLE_TOO_LARGE', { problem: 'its statement' })
+  const envelope = parse(content)
+  if (!envelopeCheck.Check(envelope))
+    throw bundleError('FLT_BUNDLE_SIGNATURE', { problem: 'there is no envelope' })
+  const statement = parse(Buffer.from(envelope.payload, 'base64'))
+  if (!statementCheck.Check(statement)) {
+    const [problem] = statementCheck.Errors(statement)
+    throw bundleError('FLT_BUNDLE_STATEMENT', {
+      problem: problem ? `${problem.instancePath || 'it'} ${problem.message}` : 'it is not a statement',
+    })
+  }
+  const keyId = keyIdOf(statement.publisher)
+  if (envelope.signatures[0]?.keyid !== keyId || !signedBy(envelope, statement.publisher))
+    throw bundleError('FLT_BUNDLE_SIGNATURE', { problem: `it was not made by the key ${keyId} it names` })
+  return { statement, keyId }
+}
+
+function signedBy(envelope: Envelope, publisher: string): boolean {
+  try {
+    return verifyEnvelope(envelope, importPublicKey(publisher))
+  } catch {
+    return false
+  }
+}
+
+function checkFiles({ files: stated }: Statement, files: readonly ArchiveFile[]): void {
+  const found = new Map(files.map((file) => [file.path, file.content]))
+  for (const { path, bytes, sha256 } of stated) {
+    const content = found.get(path)
+    if (!content) throw bundleError('FLT_BUNDLE_FILE', { path, problem: 'it is missing' })
+    if (content.length !== bytes || createHash('sha256').update(content).digest('hex') !== sha256)
+      throw bundleError('FLT_BUNDLE_FILE', { path, problem: 'its content is another' })
+    found.delete(path)
+  }
+  for (const path of found.keys()) throw bundleError('FLT_BUNDLE_FILE', { path, problem: 'it was added' })
+}
+
+/** What was signed as asked for must be what the host will read. */
+function checkManifest({ id, version, manifest }: Statement, files: readonly ArchiveFile[]): void {
+  const found = files.find(({ path }) => path === 'package.json')
+  const json = found && parse(found.content)
+  const says = (problem: string): Error => bundleError('FLT_BUNDLE_STATEMENT', { problem })
+  if (typeof json !== 'object' || json === null || !('fleetupdate' in json))
+    throw says('package.json is missing')
+  if (!isDeepStrictEqual(json.fleetupdate, manifest) || manifest.id !== id)
+    throw says('its manifest is not the one in package.json')
+  if (!('version' in json) || json.version !== version)
+    throw says('its version is not the one in package.json')
+  const paths = new Set(files.map(({ path }) => path))
+  const { server, executor, panel } = manifest
+  for (const entry of [server, executor, panel?.module, ...(panel?.styles ?? [])])
+    if (entry !== undefined && !paths.has(entry.replace(/^\.\//, '')))
+      throw says(`it lacks the file ${entry}`)
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
