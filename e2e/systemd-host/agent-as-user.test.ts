@@ -1,23 +1,16 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AptRoot, aptRootProblem, createAptRoot } from '../apt-root/create-apt-root.ts'
 import { copyAgent } from '../fleet/agent-in-root.ts'
 import { readStream } from '../fleet/event-stream.ts'
+import { repository } from '../repository.ts'
 import { type BootedHost, bootProblem, bootRoot } from './boot-root.ts'
 
 const problem = aptRootProblem() ?? bootProblem()
 if (problem !== undefined) console.warn(`Skipped: the agent without root. ${problem}`)
 
-const unit = `[Unit]
-Description=FleetUpdate agent
-[Service]
-User=orchestrator
-ExecStart=/usr/local/bin/node /opt/orchestrator/agent/current/main.js
-Restart=always
-RestartSec=0.2
-`
 const sudoersLine = 'orchestrator ALL=(root) NOPASSWD: /opt/orchestrator/agent/current/root-helper ""'
 
 interface Privilege {
@@ -87,7 +80,10 @@ describe.skipIf(problem !== undefined)('an agent that runs as "orchestrator", wi
       '/var/lib/orchestrator-agent',
     ])
     mkdirSync(inRoot('etc/systemd/system'), { recursive: true })
-    writeFileSync(inRoot('etc/systemd/system/orchestrator-agent.service'), unit)
+    copyFileSync(
+      join(repository, 'deploy/systemd/orchestrator-agent.service'),
+      inRoot('etc/systemd/system/orchestrator-agent.service'),
+    )
   }
 
   const privileges = async (): Promise<readonly Privilege[]> =>

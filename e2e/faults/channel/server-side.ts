@@ -9,6 +9,8 @@ import { createInbound } from '../../../core/src/agents/gateway/inbound.ts'
 import { agentMigrations } from '../../../core/src/agents/migrations.ts'
 import { createPresence } from '../../../core/src/agents/presence.ts'
 import type { AgentSession } from '../../../core/src/agents/session.ts'
+import { createAudit } from '../../../core/src/audit/create-audit.ts'
+import { auditMigrations } from '../../../core/src/audit/migrations.ts'
 import { commandMigrations } from '../../../core/src/commands/migrations.ts'
 import { createOutputHook } from '../../../core/src/commands/output-hook.ts'
 import { type CommandQueue, createCommandQueue } from '../../../core/src/commands/queue.ts'
@@ -49,7 +51,7 @@ export async function openServerDisk(dir: string, workerFile: URL): Promise<Serv
   const store = await createStore({
     dir,
     workerFile,
-    migrations: [agentMigrations, commandMigrations],
+    migrations: [agentMigrations, commandMigrations, auditMigrations],
     onFatal: (error) => {
       throw error
     },
@@ -93,7 +95,9 @@ export async function startServerSide(disk: ServerDisk, agentId: string, instanc
   const executors = createExecutorSets()
   const presence = createPresence({ store, index, bus, log, instanceId: `model-${instance}`, executors, now })
   const { sessionOf, silentMs } = presence
-  const queue = await createCommandQueue({ store, index, contracts, hook, bus, log, sessionOf, silentMs, now })
+  const audit = await createAudit({ store, masterKey: Buffer.alloc(32, 7), checkpoints: undefined, log })
+  const shared = { store, index, contracts, bus, log, now }
+  const queue = await createCommandQueue({ ...shared, hook, audit, sessionOf, silentMs })
   const facts = createFacts({ store, index, contracts, hooks: createFactHooks(log), bus })
   const inbound = createInbound({ store, presence, facts, commands: queue.frames, log })
   return {
@@ -107,6 +111,7 @@ export async function startServerSide(disk: ServerDisk, agentId: string, instanc
     async stop() {
       queue.dispose()
       await presence.dispose()
+      await audit.dispose()
     },
   }
 }
