@@ -75,11 +75,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     live.set(key, supervisor)
     return supervisor
   }
-  const reject = ({ commandId, epoch }: Offer, kind: RejectKind, reason: string): void => {
+  const reject = ({ commandId, epoch, notAfter }: Offer, kind: RejectKind, reason: string): void => {
     log[kind === 'busy' || kind === 'stale' ? 'debug' : 'warn'](
       `Command ${commandId} refused (${kind}): ${reason}`,
     )
-    outbox.send({ type: 'reject', commandId, epoch, kind, reason: reason.slice(0, 4000) })
+    outbox.send({ type: 'reject', commandId, epoch, kind, reason: reason.slice(0, 4000), notAfter })
   }
   const offered = async (offer: Offer): Promise<void> => {
     const { commandId, epoch } = offer

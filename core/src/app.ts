@@ -21,8 +21,11 @@ import { acceptLive } from './http/live-upgrade.ts'
 import type { Route } from './http/routes.ts'
 import { serverRoutes } from './http/server-routes.ts'
 import { registerUpgrades } from './http/upgrades.ts'
+import { pluginAdminRoutes } from './plugins/admin-routes.ts'
 import { createDisposers } from './plugins/disposers.ts'
 import { createPluginHost } from './plugins/host.ts'
+import { openInstalledBundles } from './plugins/installed-bundles.ts'
+import { createInstaller } from './plugins/installer.ts'
 import { createPanelAssets } from './plugins/panel-assets.ts'
 import { pluginItems, pluginRoutes } from './plugins/routes.ts'
 import { serverVersion } from './version.ts'
@@ -87,6 +90,7 @@ export async function buildApp(
       onSweepError: report,
     })
     disposers.add(people.sessions.onEnded((sessionId) => live.closeSession(sessionId)))
+    disposers.add(people.tokens.onEnded((sessionId) => live.closeSession(sessionId)))
 
     const hook = createOutputHook()
     const routes: Route[] = []
@@ -120,6 +124,7 @@ export async function buildApp(
     })
     disposers.add(() => fleet.dispose())
 
+    const installer = createInstaller(host, await openInstalledBundles(config.dataDir))
     const panels = createPanelAssets()
     const pluginDeps = { host, panels, executorCounts: () => fleet.executorCounts() }
     disposers.add(
@@ -137,6 +142,7 @@ export async function buildApp(
       ...fleet.routes,
       ...auditRoutes(store),
       ...pluginRoutes(pluginDeps),
+      ...pluginAdminRoutes({ host, installer, log }),
       ...serverRoutes({
         version: serverVersion,
         states: () => Object.fromEntries(host.list().map(({ plugin, ...status }) => [plugin.id, status])),

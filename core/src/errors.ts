@@ -15,6 +15,10 @@ export const catalogue = {
     message: 'The request body is larger than {limit} bytes. Send less.',
   },
   FLT_HTTP_MEDIA_TYPE: { status: 415, message: 'Send the body with content-type: application/json.' },
+  FLT_HTTP_MEDIA_TYPE_BUNDLE: {
+    status: 415,
+    message: 'Send the bundle itself as the body, with content-type: application/vnd.fleetupdate.bundle.',
+  },
   FLT_HTTP_INVALID: { status: 400, message: 'The request does not fit: {problem}.' },
   FLT_HTTP_CROSS_SITE: {
     status: 403,
@@ -35,6 +39,17 @@ export const catalogue = {
   FLT_AUTH_INVALID: { status: 401, message: 'The user name or the password is wrong.' },
   FLT_AUTH_SLOW_DOWN: { status: 429, message: 'Too many attempts. Try again in {seconds} seconds.' },
   FLT_AUTH_FORBIDDEN: { status: 403, message: 'This needs the role {role}; you are {actual}. Ask an admin.' },
+  FLT_USER_UNKNOWN: { status: 404, message: 'No person has the id "{id}". See GET /api/users.' },
+  FLT_USER_EXISTS: { status: 409, message: 'There is a person named "{name}" already. Choose another name.' },
+  FLT_USER_LAST_ADMIN: {
+    status: 409,
+    message: 'This is the last admin. Make somebody else an admin first.',
+  },
+  FLT_TOKEN_UNKNOWN: { status: 404, message: 'No open API token of yours has the id "{id}".' },
+  FLT_TOKEN_NEEDS_LOGIN: {
+    status: 403,
+    message: 'An API token cannot make another one. Log in with name and password.',
+  },
   FLT_AUTH_SIGNATURE: { status: 401, message: 'The request is not signed by a known agent: {problem}.' },
   FLT_AUTH_CLOCK: {
     status: 401,
@@ -99,6 +114,24 @@ export const catalogue = {
   },
   FLT_PLUGIN_UNKNOWN: { status: 404, message: 'No plugin "{id}" is installed. See GET /api/plugins.' },
   FLT_PLUGIN_UNAVAILABLE: { status: 503, message: 'The plugin "{id}" is not active: {reason}.' },
+  FLT_PLUGIN_NEEDED: {
+    status: 409,
+    message: 'The plugin "{id}" is needed by: {others}. Disable or remove these first.',
+  },
+  FLT_PLUGIN_STARTING: {
+    status: 503,
+    message: 'The plugins are still being started. Try again in a moment.',
+  },
+  FLT_PLUGIN_BUILT_IN: {
+    status: 409,
+    message: 'The plugin "{id}" came with the server: it can be disabled, but not replaced or removed here.',
+  },
+  FLT_PLUGIN_OFFER_GONE: {
+    status: 404,
+    message:
+      'No uploaded bundle of "{id}" with this hash is waiting. Upload it again: POST /api/admin/plugins.',
+  },
+  FLT_PLUGIN_REFUSED: { status: 409, message: 'The bundle {id} {version} is refused: {problem}.' },
   FLT_STORE_CONFLICT: {
     status: 409,
     message: 'Something else changed this at the same moment. Read it again, then decide.',

@@ -74,6 +74,6 @@ async function bundled(entry: string): Promise<string> {
   })
   const [output] = Array.isArray(result) ? result : [result]
   const chunk = output && 'output' in output ? output.output.find((file) => file.type === 'chunk') : undefined
-  if (!chunk || chunk.type !== 'chunk') throw new Error(`${entry} gave no module`)
+  if (chunk?.type !== 'chunk') throw new Error(`${entry} gave no module`)
   return chunk.code
 }

@@ -1,7 +1,18 @@
-import { channelModel } from "./cases/channel-model.ts"
+import { channelModel } from './cases/channel-model.ts'
 import { killAgent } from './cases/kill-agent.ts'
 import { killServer } from './cases/kill-server.ts'
+import { blockedWebSocket, network } from './cases/network.ts'
+import { pausedAgent } from './cases/paused-agent.ts'
+import { restoredServer } from './cases/restored-server.ts'
 import type { Fault } from './fault.ts'
 
 /** Every fault of the lab, in the order in which they run. */
-export const faults: readonly Fault[] = [killServer, killAgent, channelModel]
+export const faults: readonly Fault[] = [
+  killServer,
+  killAgent,
+  channelModel,
+  network,
+  blockedWebSocket,
+  pausedAgent,
+  restoredServer,
+]

@@ -2,6 +2,7 @@ import type { Audit } from '../audit/create-audit.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Route } from '../http/routes.ts'
 import type { Store } from '../store/store.ts'
+import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import { applyUiPassword, type FirstPassword } from './first-password.ts'
 import { createLogin } from './login.ts'
 import { createLoginBackoff } from './login-backoff.ts'
@@ -13,6 +14,8 @@ import { openServerSecrets, type ServerSecrets } from './server-secrets.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { type Authenticator, createAuthenticator } from './signed-in.ts'
+import { apiTokenRoutes } from './token-routes.ts'
+import { userRoutes } from './user-routes.ts'
 import { createUsers } from './users.ts'
 
 export interface PeopleOptions {
@@ -37,6 +40,7 @@ export interface People {
   readonly authenticate: Authenticator
   readonly origins: Origins
   readonly sessions: Sessions
+  readonly tokens: ApiTokens
   readonly secrets: ServerSecrets
   /** Made at this start, because there was no user and no password in the settings: print it once. */
   readonly firstPassword: FirstPassword | undefined
@@ -56,6 +60,7 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
       ? await secrets.getOrMake('people-sessions')
       : Buffer.from(config.jwtSecret)
   const sessions = createSessions({ store, secret, now })
+  const tokens = createApiTokens(store, now)
   const backoff = createLoginBackoff(store, now)
   const origins = createOrigins(config)
   const cookie = createSessionCookie(origins)
@@ -70,10 +75,15 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
   if (signal.aborted) clearInterval(timer)
 
   return {
-    routes: peopleRoutes({ login, sessions, cookie, origins, audit }),
-    authenticate: createAuthenticator({ sessions, cookie, origins }),
+    routes: [
+      ...peopleRoutes({ login, sessions, tokens, cookie, origins, audit }),
+      ...userRoutes({ store, users, passwords, sessions, tokens, audit }),
+      ...apiTokenRoutes({ store, tokens, audit, now }),
+    ],
+    authenticate: createAuthenticator({ sessions, tokens, cookie, origins }),
     origins,
     sessions,
+    tokens,
     secrets,
     firstPassword,
   }

@@ -49,4 +49,27 @@ export const peopleMigrations: readonly Migration[] = [
         .execute()
     },
   },
+  {
+    name: '0002-api-tokens',
+    async up(db) {
+      await db.schema
+        .createTable('api_tokens')
+        .addColumn('id', 'text', (c) => c.primaryKey().notNull())
+        .addColumn('userId', 'text', (c) => c.notNull().references('users.id').onDelete('cascade'))
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('role', 'text', (c) => c.notNull())
+        .addColumn('createdAt', 'integer', (c) => c.notNull())
+        .addColumn('expiresAt', 'integer', (c) => c.notNull())
+        .addColumn('endedAt', 'integer')
+        .execute()
+      await db.schema.createIndex('api_tokens_by_user').on('api_tokens').column('userId').execute()
+      await db.schema
+        .createTable('api_token_secrets')
+        .addColumn('tokenId', 'text', (c) =>
+          c.primaryKey().notNull().references('api_tokens.id').onDelete('cascade'),
+        )
+        .addColumn('hash', 'blob', (c) => c.notNull())
+        .execute()
+    },
+  },
 ]

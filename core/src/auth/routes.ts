@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
 import type { Route } from '../http/routes.ts'
+import { type ApiTokens, apiTokenOf } from './api-tokens.ts'
 import type { Login } from './login.ts'
 import type { Origins } from './same-origin.ts'
 import type { SessionCookie } from './session-cookie.ts'
@@ -11,6 +12,7 @@ import type { Sessions } from './sessions.ts'
 export interface PeopleRouteOptions {
   readonly login: Login
   readonly sessions: Sessions
+  readonly tokens: ApiTokens
   readonly cookie: SessionCookie
   readonly origins: Origins
   readonly audit: Audit
@@ -48,6 +50,7 @@ const Done = Type.Object({ ok: Type.Literal(true) })
 export function peopleRoutes({
   login,
   sessions,
+  tokens,
   cookie,
   origins,
   audit,
@@ -78,9 +81,10 @@ export function peopleRoutes({
       answer: Done,
       async handle({ subject, request, reply }) {
         const actor = { type: 'user' as const, id: subject.name }
-        await sessions.end(subject.sessionId, [
-          audit.row({ actor, action: 'session.ended', address: request.ip }),
-        ])
+        const row = audit.row({ actor, action: 'session.ended', address: request.ip })
+        const tokenId = apiTokenOf(subject.sessionId)
+        if (tokenId === undefined) await sessions.end(subject.sessionId, [row])
+        else await tokens.end(tokenId, [row])
         cookie.clear(request, reply)
         return { ok: true }
       },
@@ -92,7 +96,8 @@ export function peopleRoutes({
       summary: 'Who I am',
       answer: Type.Object({ user: UserView, expiresAt: Time }),
       async handle({ subject }) {
-        const expiresAt = await sessions.expiresAt(subject.sessionId)
+        const { sessionId } = subject
+        const expiresAt = (await tokens.expiresAt(sessionId)) ?? (await sessions.expiresAt(sessionId))
         return { user: { name: subject.name, role: subject.role }, expiresAt: iso(expiresAt ?? 0) }
       },
     },

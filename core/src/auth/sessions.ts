@@ -25,6 +25,8 @@ export interface Sessions {
   end(sessionId: string, more?: readonly WriteStatement[]): Promise<void>
   /** Ends all sessions of a user but this one; answers how many. */
   endOthers(userId: string, exceptSessionId: string): Promise<number>
+  /** Ends all sessions of a user, with `more` in the same batch. */
+  endAll(userId: string, more: readonly WriteStatement[]): Promise<void>
   /** Called with the id of each session after it was ended, so that live connections of it can be closed. */
   onEnded(handler: (sessionId: string) => void): () => void
   /** Removes rows that expired more than a day ago. */
@@ -105,6 +107,19 @@ export function createSessions({ store, secret, now = Date.now }: SessionsOption
       const ids = ended?.rows.map(({ id }) => String(id)) ?? []
       ids.forEach(tell)
       return ids.length
+    },
+    async endAll(userId, more) {
+      const [ended] = await store.write([
+        store.read
+          .updateTable('sessions')
+          .set({ endedAt: now() })
+          .where('userId', '=', userId)
+          .where('endedAt', 'is', null)
+          .returning('id')
+          .compile(),
+        ...more,
+      ])
+      for (const { id } of ended?.rows ?? []) tell(String(id))
     },
     onEnded(handler) {
       endedHandlers.add(handler)

@@ -13,6 +13,18 @@ export interface PeopleTables {
     expiresAt: number
     endedAt: number | null
   }
+  /** `role` is the scope: the lesser of it and the user's own counts. */
+  api_tokens: {
+    id: string
+    userId: string
+    name: string
+    role: Role
+    createdAt: number
+    expiresAt: number
+    endedAt: number | null
+  }
+  /** Apart from `api_tokens`, so that no listing can select it. SHA-256. */
+  api_token_secrets: { tokenId: string; hash: Uint8Array }
   /** One row per client address, and one per user and address. `evaluated` counts the tries since `windowAt`. */
   login_backoff: {
     key: string

@@ -1,4 +1,5 @@
 import type { Role } from '@fleetupdate/sdk'
+import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import type { Store, WriteStatement } from '../store/store.ts'
 
@@ -11,6 +12,7 @@ export interface User {
 /** People as rows. What changes them is a list of statements, for one batch with its cause. */
 export interface Users {
   find(name: string): Promise<User | undefined>
+  get(id: string): Promise<User | undefined>
   isEmpty(): Promise<boolean>
   /** Never part of a listing: asked for by the login alone. */
   passwordHash(userId: string): Promise<string | undefined>
@@ -19,6 +21,10 @@ export interface Users {
   create(user: Omit<User, 'id'>, passwordHash: string): readonly WriteStatement[]
   setPassword(userId: string, passwordHash: string): WriteStatement
   setRole(userId: string, role: Role): WriteStatement
+  /** Like `setRole`, but the batch fails with FLT_STORE_CONFLICT where it would leave no admin. */
+  changeRole(userId: string, role: Role): WriteStatement
+  /** With all that hangs on the person; the batch fails with FLT_STORE_CONFLICT for the last admin. */
+  remove(userId: string): WriteStatement
 }
 
 /** Over the tables `users` and `user_secrets`. */
@@ -26,6 +32,8 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
   return {
     find: (name) =>
       read.selectFrom('users').select(['id', 'name', 'role']).where('name', '=', name).executeTakeFirst(),
+    get: (id) =>
+      read.selectFrom('users').select(['id', 'name', 'role']).where('id', '=', id).executeTakeFirst(),
     async isEmpty() {
       return (await read.selectFrom('users').select('id').limit(1).executeTakeFirst()) === undefined
     },
@@ -54,5 +62,18 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
       return { sql, parameters, expectedRows: 1 }
     },
     setRole: (userId, role) => read.updateTable('users').set({ role }).where('id', '=', userId).compile(),
+    changeRole(userId, role) {
+      const change = read.updateTable('users').set({ role }).where('id', '=', userId)
+      const { sql: text, parameters } = (role === 'admin' ? change : change.where(isNotLastAdmin)).compile()
+      return { sql: text, parameters, expectedRows: 1 }
+    },
+    remove(userId) {
+      const removal = read.deleteFrom('users').where('id', '=', userId).where(isNotLastAdmin)
+      const { sql: text, parameters } = removal.compile()
+      return { sql: text, parameters, expectedRows: 1 }
+    },
   }
 }
+
+/** The row is no admin's, or another admin exists. */
+const isNotLastAdmin = sql<boolean>`("role" <> 'admin' or (select count(*) from "users" where "role" = 'admin') > 1)`

@@ -44,12 +44,15 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
     if (command.cancelRequestedAt !== null) dispatcher.sendCancel(command)
   }
 
-  const reject = async (command: OpenCommand, { kind, reason }: Reject): Promise<void> => {
+  const reject = async (command: OpenCommand, { kind, reason, notAfter }: Reject): Promise<void> => {
     const isVerdict = kind !== 'busy' && kind !== 'expired' && kind !== 'stale' && kind !== 'cancelled'
     if (isVerdict) {
       await changes.apply([
         { command, event: { type: 'reject' }, patch: { reason: `${kind}: ${reason}`.slice(0, 4000) } },
       ])
+    } else if (kind !== 'cancelled' && notAfter !== undefined && Date.parse(notAfter) !== command.notAfter) {
+      // It answers an earlier offer; to the one that came after it, the agent may have said yes.
+      return
     } else if (kind === 'cancelled' || command.cancelRequestedAt !== null) {
       await changes.apply([{ command, event: { type: 'confirm-cancel' } }])
     } else {

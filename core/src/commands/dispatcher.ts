@@ -34,8 +34,6 @@ export interface DispatcherOptions {
 const sweepMs = 1_000
 const repeatOfferMs = 10_000
 const repeatCancelMs = 5_000
-/** An answer that was on its way when an offer ran out. */
-const graceMs = 5_000
 /** How long the result of an attempt that its agent no longer knows may still arrive. */
 const missingMs = 30_000
 const sentInOneTurn = 500
@@ -114,20 +112,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (ready.length > 0) void offer(ready, session)
   }
 
-  const sweepOffered = (command: OpenCommand): Change | undefined => {
-    const over = (command.notAfter ?? 0) + graceMs <= now()
+  /**
+   * Only the agent knows whether it started what it was offered: an accept may still be on its way, or lost. It is asked by the same offer
+   * until it answers, also when it is too late for a start; what never started it then refuses.
+   */
+  const sweepOffered = (command: OpenCommand): void => {
     const session = sessionOf(command.agentId)
-    if (command.cancelRequestedAt !== null) {
-      if (over) return { command, event: { type: 'confirm-cancel' } }
-      if (command.cancelSentMs + repeatCancelMs <= now()) sendCancel(command)
-      return undefined
-    }
-    // Only an agent that is there has not started it: one that is away may have, and will say so.
-    if (over && command.expiresAt <= now() && session)
-      return { command, event: { type: 'expire' }, patch: { reason: 'The agent did not start it in time.' } }
-    if (session && command.expiresAt > now() && command.offeredMs + repeatOfferMs <= now())
-      void offer([command], session)
-    return undefined
+    if (!session) return
+    const isCancelled = command.cancelRequestedAt !== null
+    if (isCancelled && command.cancelSentMs + repeatCancelMs <= now()) sendCancel(command)
+    if (command.offeredMs + repeatOfferMs > now()) return
+    command.offeredMs = now()
+    if (isCancelled || command.expiresAt <= now())
+      void send([command]).catch((error: unknown) =>
+        log.error('An offer could not be repeated; the next sweep tries again', { error: String(error) }),
+      )
+    else void offer([command], session)
   }
 
   const sweepOne = (command: OpenCommand): Change | undefined => {
@@ -135,7 +135,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return command.expiresAt <= now()
         ? { command, event: { type: 'expire' }, patch: { reason: 'No agent took it in time.' } }
         : undefined
-    if (command.state === 'offered') return sweepOffered(command)
+    if (command.state === 'offered') {
+      sweepOffered(command)
+      return undefined
+    }
     if (command.missingSinceMs > 0 && command.missingSinceMs + missingMs <= now())
       return {
         command,

@@ -81,6 +81,7 @@ export function createOutput(options: OutputOptions) {
   return async (session: AgentSession, frames: readonly OutputFrame[]): Promise<void> => {
     const appended: OutputChunk[] = []
     const acks = new Map<OpenCommand, Ack>()
+    const activities: Promise<void>[] = []
     for (const [commandId, own] of byCommand(frames)) {
       const command = open.get(commandId)
       if (!command) {
@@ -90,19 +91,20 @@ export function createOutput(options: OutputOptions) {
       const current = own.filter((frame) => frame.epoch >= command.epoch)
       const [first] = current
       if (!first || command.agentId !== session.agentId) continue
-      // Not awaited before the append: the start of a log should not wait for a row of its own.
+      // Awaited beside the append: the start of a log should not wait for a row of its own.
       const activity = noteActivity(changes, command, first.epoch, now())
-      const [{ chunks, end }] = await Promise.all([select(command, current), activity])
+      activity.catch(() => undefined)
+      activities.push(activity)
+      const { chunks, end } = await select(command, current)
       appended.push(...chunks)
       acks.set(command, { epoch: first.epoch, end })
     }
-    if (appended.length > 0) {
-      try {
-        await hook.current()?.append(appended)
-      } catch (error) {
-        for (const command of acks.keys()) command.outputEnd = undefined
-        throw error
-      }
+    try {
+      if (appended.length > 0) await hook.current()?.append(appended)
+      await Promise.all(activities)
+    } catch (error) {
+      for (const command of acks.keys()) command.outputEnd = undefined
+      throw error
     }
     for (const [command, { epoch, end }] of acks) {
       if (command.outputStored === 1) command.outputEnd = end

@@ -29,7 +29,7 @@ export type CommandEvent =
   | { readonly type: 'activity' }
   /** The agent's verdict that it will never start. */
   | { readonly type: 'reject' }
-  /** The agent answered an offer with "cancelled", or the time in which it could have started is over. */
+  /** Somebody wants it ended, and the agent said that it did not start. */
   | { readonly type: 'confirm-cancel' }
   /** Somebody wants it ended. */
   | { readonly type: 'cancel' }

@@ -12,7 +12,10 @@ export interface AgentSight {
   readonly now: () => number
 }
 
-type Judged = Pick<CommandRow, 'agentId' | 'state' | 'generation' | 'expiresAt'>
+type Judged = Pick<
+  CommandRow,
+  'agentId' | 'state' | 'generation' | 'expiresAt' | 'notAfter' | 'cancelRequestedAt'
+>
 
 /** The identity the attempt was offered to has ended: no word about it can ever come. */
 export function isLost({ agentId, state, generation }: Judged, index: FleetIndex): boolean {
@@ -23,11 +26,12 @@ export function isLost({ agentId, state, generation }: Judged, index: FleetIndex
 
 /** The state as it is shown: the stored one, or `lost`, or `unknown` where an agent that may be at work is silent. */
 export function shownState(row: Judged, { index, silentMs, now }: AgentSight): CommandView['state'] {
-  const { state, agentId, expiresAt } = row
+  const { state, agentId, expiresAt, notAfter, cancelRequestedAt } = row
   if (isLost(row, index)) return 'lost'
   const isStarted = state === 'started' || state === 'running'
   // Offered, and too late to start: it may have started, and only the agent can say so.
-  const mayHaveStarted = state === 'offered' && now() > expiresAt
+  const offerEnd = cancelRequestedAt === null ? expiresAt : (notAfter ?? expiresAt)
+  const mayHaveStarted = state === 'offered' && now() > offerEnd
   if ((isStarted || mayHaveStarted) && silentMs(agentId) > limits.silenceMs) return 'unknown'
   return state
 }

@@ -6,7 +6,7 @@ import type { PanelAssets } from '../plugins/panel-assets.ts'
 import { registerDashboard } from './dashboard.ts'
 import { type ReportError, type ReportRefusal, registerErrorHandler } from './error-handler.ts'
 import { type Authenticate, mountRoutes } from './mount-routes.ts'
-import { registerJsonBodies } from './raw-body.ts'
+import { registerBundleBodies, registerJsonBodies } from './raw-body.ts'
 import type { Route } from './routes.ts'
 import { registerSecurityHeaders } from './security-headers.ts'
 
@@ -36,6 +36,7 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
   })
   registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
+  registerBundleBodies(app)
   registerSecurityHeaders(app, { https: config.publicUrls.some(({ protocol }) => protocol === 'https:') })
   registerHostCheck(app, config)
   registerCors(app, config.corsOrigins)

@@ -26,6 +26,12 @@ export function registerJsonBodies(app: FastifyInstance): void {
   })
 }
 
+/** Lets plugin bundles through as they are; routes that take JSON refuse them by their schema. */
+export function registerBundleBodies(app: FastifyInstance): void {
+  const type = 'application/vnd.fleetupdate.bundle'
+  app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body: Buffer, done) => done(null, body))
+}
+
 /** JSON without the keys that could reach a prototype. Looking at every key is slow, so only where such a key can be at all. */
 function parseJson(body: Buffer): unknown {
   const text = body.toString('utf8')

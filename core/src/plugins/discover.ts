@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { join, resolve, sep } from 'node:path'
+import { basename, join, resolve, sep } from 'node:path'
 import { Manifest } from '@fleetupdate/sdk'
 import { Compile } from 'typebox/compile'
 
@@ -29,6 +29,11 @@ export async function discoverPlugins(folders: readonly string[]): Promise<reado
     }
   }
   return markDuplicates(found)
+}
+
+/** Reads the manifest of one folder; undefined where it holds no plugin. */
+export function discoverPlugin(dir: string): Promise<Discovered | undefined> {
+  return readPlugin(dir, basename(dir))
 }
 
 async function readPlugin(dir: string, name: string): Promise<Discovered | undefined> {

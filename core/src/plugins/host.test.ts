@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -181,5 +181,71 @@ describe('the plugin host', () => {
     await start()
     expect((await app.inject('/api/plugins/keeper/things')).json()).toEqual([{ name: 'one' }])
     expect((await app.inject('/api/plugins/keeper/color')).json()).toEqual({ r: 1 })
+  })
+
+  describe('changed while it runs', () => {
+    const answer = async (id: string): Promise<unknown> =>
+      (await app.inject(`/api/plugins/${id}/hello`)).json()
+    const unavailable = { code: 'FLT_PLUGIN_UNAVAILABLE' }
+
+    test('stops and starts one plugin without disturbing another, also over a restart', async () => {
+      install('one', hello('one'))
+      install('two', hello('two'))
+      await start()
+      expect(await host.disable('one')).toMatchObject({ state: 'disabled' })
+      expect(await answer('one')).toMatchObject(unavailable)
+      expect(await answer('two')).toEqual({ hello: 'two' })
+      expect(host.contracts.contract('one')).toBeUndefined()
+      await host.dispose()
+      await app.close()
+      await start()
+      expect(stateOf('one')?.state).toBe('disabled')
+      expect(await host.enable('one')).toMatchObject({ state: 'active' })
+      expect(await answer('one')).toEqual({ hello: 'one' })
+    })
+
+    test('takes in a new plugin, and a new version of it', async () => {
+      install('one', hello('one'))
+      await start()
+      install('two', hello('two'))
+      expect(await host.install(join(dir, 'plugins/two'))).toMatchObject({ state: 'active' })
+      expect(await answer('two')).toEqual({ hello: 'two' })
+      install('two', hello('two').replace("hello: 'two'", "hello: 'again'"))
+      utimesSync(join(dir, 'plugins/two/server.js'), 1, 1)
+      await host.install(join(dir, 'plugins/two'))
+      expect(await answer('two')).toEqual({ hello: 'again' })
+      install('two', 'throw new Error("no luck")')
+      utimesSync(join(dir, 'plugins/two/server.js'), 2, 2)
+      expect(await host.install(join(dir, 'plugins/two'))).toMatchObject({
+        state: 'failed',
+        reason: 'no luck',
+      })
+      expect(await answer('one')).toEqual({ hello: 'one' })
+    })
+
+    test('gives the paths of a removed plugin free', async () => {
+      install('one', hello('one'), { routes: ['/metrics'] })
+      await start()
+      expect(host.owner('/metrics')).toBe('one')
+      await host.remove('one')
+      expect(host.owner('/metrics')).toBeUndefined()
+      expect(host.list()).toEqual([])
+      await expect(host.enable('one')).rejects.toMatchObject({ code: 'FLT_PLUGIN_UNKNOWN' })
+    })
+
+    test('keeps a plugin that others need', async () => {
+      install('base', hello('base'))
+      install('upper', hello('upper'), { dependsOn: ['base'] })
+      await start()
+      await expect(host.disable('base')).rejects.toMatchObject({ code: 'FLT_PLUGIN_NEEDED' })
+      await host.disable('upper')
+      await host.disable('base')
+      expect(await host.enable('upper')).toMatchObject({
+        state: 'failed',
+        reason: expect.stringContaining('base'),
+      })
+      await host.enable('base')
+      expect(await host.enable('upper')).toMatchObject({ state: 'active' })
+    })
   })
 })

@@ -1,8 +1,3 @@
-import { existsSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import type { Plugin } from '@fleetupdate/sdk'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fleetError } from '../errors.ts'
 import type { ReportError, ReportRefusal } from '../http/error-handler.ts'
@@ -10,9 +5,11 @@ import type { Authenticate } from '../http/mount-routes.ts'
 import { compileContract } from './compile-contract.ts'
 import { createContext } from './context.ts'
 import { createContracts, type LiveContracts } from './contracts.ts'
-import { type Discovered, discoverPlugins } from './discover.ts'
+import { readDisabled, writeDisabled } from './disabled-plugins.ts'
+import { type Discovered, discoverPlugin, discoverPlugins } from './discover.ts'
 import { createDisposers, type Disposers } from './disposers.ts'
 import { createInstance, type PluginInstance, type PluginRoute } from './instance.ts'
+import { loadServerPart } from './load-server-part.ts'
 import { orderPlugins } from './order.ts'
 import { createRouteTable } from './route-table.ts'
 import type { FleetServices } from './services.ts'
@@ -36,6 +33,14 @@ export interface PluginHost {
   owner(path: string): string | undefined
   /** Hands a request over to the plugin; throws 503 where it is not active. */
   dispatch(id: string, request: FastifyRequest, reply: FastifyReply): void
+  /** Starts an installed plugin, now and at every start. That it fails is its state, as everywhere. */
+  enable(id: string): Promise<PluginStatus>
+  /** Stops a plugin, now and at every start, until it is enabled. Throws FLT_PLUGIN_NEEDED where active ones depend on it. */
+  disable(id: string): Promise<PluginStatus>
+  /** Takes in the plugin of a folder and starts it, in place of one with the same id. */
+  install(dir: string): Promise<PluginStatus>
+  /** Stops a plugin and forgets it; its folder is the caller's. Throws FLT_PLUGIN_NEEDED. */
+  remove(id: string): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -66,6 +71,8 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     return status && (status.reason ?? status.state)
   })
   const reportError = (error: unknown): void => options.report(error, 'plugin')
+  let lent: FleetServices | undefined
+  let changes: Promise<unknown> = Promise.resolve()
 
   const setState = (
     services: FleetServices,
@@ -105,18 +112,52 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     }
   }
 
+  const stop = async (id: string): Promise<void> => {
+    const target = running.get(id)
+    if (!target) return
+    contracts.remove(id)
+    running.delete(id)
+    await target.disposers.dispose(reportError)
+  }
+
+  /** Starts one whose state was none of running, beside all the others. */
+  const startOne = async (services: FleetServices, plugin: Discovered): Promise<void> => {
+    table.release(plugin.id)
+    const conflict = plugin.problem ?? table.claim(plugin.id, plugin.manifest.routes ?? [])
+    const missing = plugin.manifest.dependsOn?.find((needed) => !running.has(needed))
+    if (conflict !== undefined) setState(services, plugin, 'failed', conflict)
+    else if (missing !== undefined)
+      setState(services, plugin, 'failed', `it needs "${missing}", which is not active`)
+    else await activate(services, plugin)
+  }
+
+  const statusOf = (id: string): PluginStatus => {
+    const status = statuses.get(id)
+    if (!status) throw fleetError('FLT_PLUGIN_UNKNOWN', { id: id.slice(0, 64) })
+    return status
+  }
+
+  const refuseWhereNeeded = (id: string): void => {
+    const needing = [...running.keys()].filter((other) =>
+      statuses.get(other)?.plugin.manifest.dependsOn?.includes(id),
+    )
+    if (needing.length > 0) throw fleetError('FLT_PLUGIN_NEEDED', { id, others: needing.join(', ') })
+  }
+
+  /** One change at a time, after the start. */
+  const change = <T>(work: (services: FleetServices) => Promise<T>): Promise<T> => {
+    const done = changes.then(() => {
+      if (!lent) throw fleetError('FLT_PLUGIN_STARTING')
+      return work(lent)
+    })
+    changes = done.catch(() => undefined)
+    return done
+  }
+
   return {
     contracts,
     async start(services) {
-      const disabled = new Set(
-        (
-          await services.store.read
-            .selectFrom('plugin_states')
-            .select('id')
-            .where('disabledAt', 'is not', null)
-            .execute()
-        ).map((row) => row.id),
-      )
+      const disabled = await readDisabled(services.store)
       const usable: Discovered[] = []
       for (const plugin of await discoverPlugins(options.folders)) {
         if (statuses.has(plugin.id) && plugin.problem) {
@@ -146,7 +187,43 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
         if (broken === undefined) await activate(services, plugin)
         else setState(services, plugin, 'failed', `it needs "${broken}", which is not active`)
       }
+      lent = services
     },
+    enable: (id) =>
+      change(async (services) => {
+        const { plugin } = statusOf(id)
+        await writeDisabled(services.store, id, null)
+        if (!running.has(id)) await startOne(services, (await discoverPlugin(plugin.dir)) ?? plugin)
+        return statusOf(id)
+      }),
+    disable: (id) =>
+      change(async (services) => {
+        const { plugin } = statusOf(id)
+        refuseWhereNeeded(id)
+        await writeDisabled(services.store, id, Date.now())
+        await stop(id)
+        setState(services, plugin, 'disabled', 'an admin disabled it')
+        return statusOf(id)
+      }),
+    install: (dir) =>
+      change(async (services) => {
+        const plugin = await discoverPlugin(dir)
+        if (!plugin) throw fleetError('FLT_PLUGIN_UNKNOWN', { id: dir })
+        await writeDisabled(services.store, plugin.id, null)
+        await stop(plugin.id)
+        await startOne(services, plugin)
+        return statusOf(plugin.id)
+      }),
+    remove: (id) =>
+      change(async (services) => {
+        statusOf(id)
+        refuseWhereNeeded(id)
+        await stop(id)
+        table.release(id)
+        statuses.delete(id)
+        await writeDisabled(services.store, id, null)
+        services.bus.emit('plugin.changed', { id, state: 'removed' })
+      }),
     list: () => [...statuses.values()],
     owner: (path) => table.owner(path),
     dispatch(id, request, reply) {
@@ -160,6 +237,8 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
       target.instance.app.routing(request.raw, reply.raw)
     },
     async dispose() {
+      lent = undefined
+      await changes
       for (const [id, { disposers }] of [...running].reverse()) {
         contracts.remove(id)
         await disposers.dispose(reportError)
@@ -167,30 +246,6 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
       running.clear()
     },
   }
-}
-
-async function loadServerPart(plugin: Discovered): Promise<Plugin> {
-  if (plugin.manifest.server === undefined) throw new Error('its manifest names no server part')
-  const file = join(plugin.dir, plugin.manifest.server)
-  if (!existsSync(file))
-    throw new Error(`its server part ${plugin.manifest.server} is missing; build the plugin first`)
-  const { mtimeMs } = await stat(file)
-  const module: { default?: unknown } = await import(`${pathToFileURL(file).href}?v=${mtimeMs}`)
-  if (!isPlugin(module.default)) throw new Error('its server part has no default export made by definePlugin')
-  return module.default
-}
-
-function isPlugin(value: unknown): value is Plugin {
-  if (typeof value !== 'object' || value === null) return false
-  const { contract, migrations, setup } = value as Partial<Plugin>
-  return (
-    typeof contract?.id === 'string' &&
-    typeof contract.facts === 'object' &&
-    typeof contract.facets === 'object' &&
-    typeof contract.commands === 'object' &&
-    Array.isArray(migrations) &&
-    (setup === undefined || typeof setup === 'function')
-  )
 }
 
 async function within<T>(timeoutMs: number, what: string, work: Promise<T>): Promise<T> {

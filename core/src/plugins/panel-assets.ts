@@ -26,10 +26,11 @@ const types: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 }
 
-/** Serves the built panels of all plugins under `/assets/plugins/<id>/<hash>/`. Only files found at start exist; no path is ever built from a request. */
+/** Serves the built panels of all plugins under `/assets/plugins/<id>/<hash>/`. Only files found when it was published exist; no path is ever built from a request. */
 export function createPanelAssets(): PanelAssets {
   const files = new Map<string, string>()
-  const entries = new Map<string, Promise<PanelEntry | undefined>>()
+  // By discovery: a plugin that was installed anew is published anew.
+  const entries = new WeakMap<Discovered, Promise<PanelEntry | undefined>>()
 
   const publish = async (plugin: Discovered): Promise<PanelEntry | undefined> => {
     const { panel } = plugin.manifest
@@ -41,6 +42,7 @@ export function createPanelAssets(): PanelAssets {
     const hash = createHash('sha256')
     for (const name of names) hash.update(name).update(await readFile(join(folder, name)))
     const base = `/assets/plugins/${plugin.id}/${hash.digest('hex').slice(0, 12)}`
+    for (const path of files.keys()) if (path.startsWith(`/assets/plugins/${plugin.id}/`)) files.delete(path)
     for (const name of names) files.set(`${base}/${name}`, join(folder, name))
     const url = (file: string): string => `${base}/${relative(folder, join(plugin.dir, file))}`
     return {
@@ -53,8 +55,8 @@ export function createPanelAssets(): PanelAssets {
 
   return {
     entry(plugin) {
-      const known = entries.get(plugin.dir) ?? publish(plugin)
-      entries.set(plugin.dir, known)
+      const known = entries.get(plugin) ?? publish(plugin)
+      entries.set(plugin, known)
       return known
     },
     register(app) {

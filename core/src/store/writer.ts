@@ -38,10 +38,13 @@ interface OpenFile {
 
 const mostWaiting = 100_000
 
+/** What the thread works on lives for one commit: more room for it would be memory that is never used twice. */
+const resourceLimits = { maxYoungGenerationSizeMb: 12 }
+
 /** Starts the thread. What waits while it is busy goes to it as one group; when it is idle, a write leaves in the same turn. */
 export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writer {
   const settings: WorkerSettings = { busyMs }
-  const worker = new Worker(location, { workerData: settings, execArgv: [], name: 'store' })
+  const worker = new Worker(location, { workerData: settings, execArgv: [], name: 'store', resourceLimits })
   const files = new Map<string, OpenFile>()
   const opening = new Map<string, (failure: Failure | undefined) => void>()
   const closing = new Map<string, () => void>()

@@ -19,14 +19,14 @@ export function inputOf(shape: FormShape | undefined, texts: Texts): MadeInput {
       if (field.required) problems[field.name] = t('form.required')
       continue
     }
-    const made = valueOf(field, typed)
+    const made = inputValue(field, typed)
     if ('problem' in made) problems[field.name] = made.problem
     else input[field.name] = made.value
   }
   return { input, problems }
 }
 
-function valueOf(field: FieldSchema, typed: string | boolean): { value: unknown } | { problem: string } {
+function inputValue(field: FieldSchema, typed: string | boolean): { value: unknown } | { problem: string } {
   if (typeof typed === 'boolean') return { value: typed }
   if (field.kind === 'number') return numberOf(field, typed)
   if (field.kind === 'choice') return { value: field.choices.find((choice) => String(choice) === typed) }

@@ -1,4 +1,4 @@
-const escape = 0x1b
+const escapeCode = 0x1b
 const bell = 0x07
 
 type Mode = 'text' | 'escape' | 'sequence' | 'string' | 'stringEscape'
@@ -16,26 +16,26 @@ export function createControlFilter(): (text: string) => string {
       const code = text.charCodeAt(i)
       const char = text.charAt(i)
       if (mode === 'text') {
-        if (code === escape) mode = 'escape'
+        if (code === escapeCode) mode = 'escape'
         else if (code === 0x9b) [mode, sequence] = ['sequence', '']
         else if (startsString8(code)) mode = 'string'
         else if (isShown(code)) kept += char
       } else if (mode === 'escape') {
         if (char === '[') [mode, sequence] = ['sequence', '']
         else if (']PX^_'.includes(char)) mode = 'string'
-        else if (code !== escape) mode = code >= 0x20 && code <= 0x2f ? 'escape' : 'text'
+        else if (code !== escapeCode) mode = code >= 0x20 && code <= 0x2f ? 'escape' : 'text'
       } else if (mode === 'sequence') {
         if (code >= 0x40 && code <= 0x7e) {
           if ((char === 'm' || char === 'K') && /^[\d;:]*$/.test(sequence))
             kept += `\u001b[${sequence}${char}`
           mode = 'text'
-        } else if (code === escape) mode = 'escape'
+        } else if (code === escapeCode) mode = 'escape'
         else if (code < 0x20 || sequence.length > 64) mode = 'text'
         else sequence += char
       } else if (mode === 'stringEscape') {
         mode = char === '\\' ? 'text' : 'string'
       } else if (code === bell || code === 0x9c) mode = 'text'
-      else if (code === escape) mode = 'stringEscape'
+      else if (code === escapeCode) mode = 'stringEscape'
     }
     return kept
   }

@@ -7,8 +7,8 @@ export interface TerminalText {
 }
 
 const linesKept = 100_000
-const escape = String.fromCharCode(27)
-const colours = new RegExp(`${escape}\\[[\\d;:]*[mK]`, 'g')
+const escapeCharacter = String.fromCharCode(27)
+const colours = new RegExp(`${escapeCharacter}\\[[\\d;:]*[mK]`, 'g')
 
 export function createTerminalText(): TerminalText {
   let lines: string[] = []

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { gunzipSync } from 'node:zlib'
+import { crc32, inflateRawSync } from 'node:zlib'
 import { Compile } from 'typebox/compile'
 import { Envelope, verifyEnvelope } from './envelope.ts'
 import { bundleError } from './errors.ts'
@@ -28,8 +28,7 @@ const statementCheck = Compile(Statement)
  */
 export function openBundle(bytes: Buffer): OpenedBundle {
   const [first, ...files] = readTar(unpack(bytes))
-  if (first?.path !== envelopePath)
-    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: `${envelopePath} is not first` })
+  if (first?.path !== envelopePath) throw archive(`${envelopePath} is not first`)
   const { statement, keyId } = readStatement(first.content)
   checkFiles(statement, files)
   checkManifest(statement, files)
@@ -42,17 +41,39 @@ function unpack(bytes: Buffer): Buffer {
       problem: `${bytes.length} of ${bundleLimits.packedBytes} bytes`,
     })
   // Magic, deflate, and no flags: no names, comments or extra fields.
-  if (!bytes.subarray(0, 4).equals(Buffer.from([0x1f, 0x8b, 8, 0])))
-    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: 'it is not gzip' })
+  if (!bytes.subarray(0, 4).equals(Buffer.from([0x1f, 0x8b, 8, 0]))) throw archive('it is not gzip')
+  const { buffer, used } = inflate(bytes.subarray(gzipHead))
+  const end = bytes.subarray(gzipHead + used)
+  if (end.length !== gzipTail)
+    throw archive(end.length < gzipTail ? 'it is cut off' : 'there is data behind its end')
+  if (end.readUInt32LE(0) !== crc32(buffer) || end.readUInt32LE(4) !== buffer.length)
+    throw archive('its checksum is wrong')
+  return buffer
+}
+
+const gzipHead = 10
+const gzipTail = 8
+
+/** Gzip is taken apart here, because Node's own reader passes over what follows the first stream. */
+function inflate(bytes: Buffer): { readonly buffer: Buffer; readonly used: number } {
   try {
-    return gunzipSync(bytes, { maxOutputLength: bundleLimits.unpackedBytes })
+    const options = { maxOutputLength: bundleLimits.unpackedBytes, info: true }
+    const { buffer, engine } = inflateRawSync(bytes, options) as unknown as {
+      readonly buffer: Buffer
+      readonly engine: { readonly bytesWritten: number }
+    }
+    return { buffer, used: engine.bytesWritten }
   } catch (error) {
     if (error instanceof RangeError)
       throw bundleError('FLT_BUNDLE_TOO_LARGE', {
         problem: `it unpacks to more than ${bundleLimits.unpackedBytes} bytes`,
       })
-    throw bundleError('FLT_BUNDLE_ARCHIVE', { problem: error instanceof Error ? error.message : 'gzip' })
+    throw archive(error instanceof Error ? error.message : 'it is not gzip')
   }
+}
+
+function archive(problem: string): Error {
+  return bundleError('FLT_BUNDLE_ARCHIVE', { problem })
 }
 
 function readStatement(content: Buffer): { readonly statement: Statement; readonly keyId: string } {

@@ -27,9 +27,10 @@ export function readTar(archive: Buffer): readonly ArchiveFile[] {
   const files: ArchiveFile[] = []
   const taken = new Map<string, 'file' | 'folder'>()
   let at = 0
-  while (!isZero(archive.subarray(at, at + block))) {
+  for (;;) {
     const found = archive.subarray(at, at + block)
     if (found.length < block) throw broken('it is cut off')
+    if (isZero(found)) break
     if (files.length === bundleLimits.files) throw broken(`it has more than ${bundleLimits.files} files`)
     const { path, size } = readHeader(found)
     take(taken, path)

@@ -1,5 +1,6 @@
 import { FleetError } from '../errors/fleet-error.ts'
 import { checkVerb } from './check.ts'
+import { installVerb } from './install.ts'
 import { keygenVerb } from './keygen.ts'
 import { newPlugin } from './new.ts'
 import { packVerb } from './pack.ts'
@@ -10,6 +11,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   check: checkVerb,
   keygen: keygenVerb,
   pack: packVerb,
+  install: installVerb,
 }
 
 /** The command line `fleetupdate plugin VERB …`. Answers the exit code: 0 done, 1 refused, 2 not understood; never throws. */

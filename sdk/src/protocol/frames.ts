@@ -67,6 +67,8 @@ export const AgentFrame = {
       'stale',
     ]),
     reason: Reason,
+    /** Of the offer that this answers: an answer to an earlier one says nothing about the last. */
+    notAfter: Type.Optional(Time),
   }),
   progress: frame('progress', {
     commandId: CommandId,

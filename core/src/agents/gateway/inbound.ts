@@ -60,16 +60,16 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
         if (!presence.isLive(session)) break
         const output = outputsAt(frames, i)
         const frame = frames[i]
-        try {
-          if (output.length > 0) await commands.output(session, output)
-          else if (frame) await handle(session, frame)
-        } catch (error) {
+        const handled = output.length > 0 ? commands.output(session, output) : frame && handle(session, frame)
+        const done = Promise.resolve(handled).catch((error: unknown) =>
           log.error('A frame could not be handled; the agent will send it again', {
             agentId: session.agentId,
             type: frame?.type,
             error: String(error),
-          })
-        }
+          }),
+        )
+        // Nothing answers an accept, and memory has it at once: what follows need not wait until it is on the disk.
+        if (frame?.type !== 'accept') await done
         i += Math.max(0, output.length - 1)
       }
     }

@@ -1,0 +1,106 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describeAudit, isClean } from '../audit.ts'
+import type { Fault } from '../fault.ts'
+import { quantile, seconds } from '../figures.ts'
+import { createLoad } from '../load.ts'
+import { startProxy } from '../proxy.ts'
+import { startRig } from '../rig.ts'
+
+/** The network between agents and server breaks in every way while commands run. */
+export const network: Fault = {
+  name: 'network',
+  title: 'partitions, resets and stalls of the network while commands run',
+  required: '0 lost or twice, reconnect p95 ≤ 5 s',
+  sabotage: {
+    what: 'the agent takes a second offer of a running attempt for a new one and starts over with its output',
+    file: 'agent',
+    edits: [{ find: /opened\(\)\{queue\d*\.resend\(\),run\d*\(\)\}/, replace: 'opened(){}' }],
+  },
+  async run(lab) {
+    const rig = await startRig(lab)
+    const port = Number(new URL(rig.url).port)
+    const ids = ['vm-1', 'vm-2', 'vm-3'].slice(0, lab.scale({ smoke: 2, full: 3 }))
+    const proxies = await Promise.all(ids.map((_, i) => startProxy(port, i * 15)))
+    for (const proxy of proxies) lab.onEnd(() => proxy.close())
+    ids.forEach((id, i) => void rig.startAgent(id, { url: proxies[i]?.url ?? rig.url }))
+    await rig.online(ids)
+    const load = createLoad(lab, rig)
+    const reconnects: number[] = []
+    const rounds = lab.scale({ smoke: 5, full: 40 })
+    const breakOne = async (i: number): Promise<void> => {
+      const proxy = proxies[i]
+      const id = ids[i]
+      if (!proxy || id === undefined) return
+      for (let round = 0; round < rounds; round++) {
+        await load.submit(id)
+        await pause(lab.random.between(0, 400))
+        const kind = lab.random.pick(['cut', 'reset', 'stall'] as const)
+        if (kind === 'stall') {
+          // Nothing is lost by a short stall: TCP holds it, and the session goes on.
+          proxy.mode = 'stall'
+          await pause(lab.random.between(100, 1500))
+          proxy.mode = 'open'
+          continue
+        }
+        const upgraded = new Promise<void>((resolve) => {
+          proxy.onUpgraded = resolve
+        })
+        if (kind === 'reset') proxy.reset()
+        else {
+          proxy.mode = 'cut'
+          await pause(lab.random.between(100, 1500))
+          proxy.mode = 'open'
+        }
+        const healedMs = performance.now()
+        await upgraded
+        reconnects.push(performance.now() - healedMs)
+      }
+    }
+    await Promise.all(ids.map((_, i) => breakOne(i)))
+    const audit = await load.audit()
+    const p95 = quantile(reconnects, 0.95)
+    return {
+      passed: isClean(audit) && p95 <= 5000,
+      reached: `${describeAudit(audit)}; ${reconnects.length} reconnects, p50 ${seconds(quantile(reconnects, 0.5))}, p95 ${seconds(p95)}, slowest ${seconds(Math.max(...reconnects))}`,
+    }
+  },
+}
+
+/** A proxy on the way lets no WebSocket through. */
+export const blockedWebSocket: Fault = {
+  name: 'blocked-websocket',
+  title: 'WebSocket is blocked: polls take over, and are given up again',
+  required: 'long-poll takes over ≤ 15 s, WebSocket back ≤ 60 s after the block is gone, 0 lost or twice',
+  async run(lab) {
+    const rig = await startRig(lab)
+    const proxy = await startProxy(Number(new URL(rig.url).port))
+    lab.onEnd(() => proxy.close())
+    proxy.mode = 'no-upgrade'
+    const agent = rig.startAgent('vm-1', { url: proxy.url })
+    const beganMs = performance.now()
+    await rig.online(['vm-1'])
+    // From the start of the process, enrolment included.
+    const pollMs = performance.now() - beganMs
+    const load = createLoad(lab, rig)
+    for (let i = 0; i < lab.scale({ smoke: 3, full: 30 }); i++) await load.submit('vm-1')
+    const audit = await load.audit()
+    let backMs = 0
+    if (lab.size === 'full') {
+      const upgraded = new Promise<void>((resolve) => {
+        proxy.onUpgraded = resolve
+      })
+      proxy.mode = 'open'
+      const healedMs = performance.now()
+      await Promise.race([upgraded, pause(90_000)])
+      backMs = performance.now() - healedMs
+      await load.submit('vm-1')
+    }
+    const after = await load.audit()
+    if (!isClean(after)) lab.note(agent.output())
+    const back = lab.size === 'full' ? `, WebSocket back after ${seconds(backMs)}` : ''
+    return {
+      passed: isClean(audit) && isClean(after) && pollMs <= 15_500 && backMs <= 60_000,
+      reached: `polls took over ${seconds(pollMs)} after the agent's start${back}; ${describeAudit(after)}`,
+    }
+  },
+}
