@@ -23,6 +23,7 @@ import { serverRoutes } from './http/server-routes.ts'
 import { registerUpgrades } from './http/upgrades.ts'
 import { pluginAdminRoutes } from './plugins/admin-routes.ts'
 import { createDisposers } from './plugins/disposers.ts'
+import { readExecutorManifests } from './plugins/executor-manifests.ts'
 import { createPluginHost } from './plugins/host.ts'
 import { openInstalledBundles } from './plugins/installed-bundles.ts'
 import { createInstaller } from './plugins/installer.ts'
@@ -126,7 +127,8 @@ export async function buildApp(
 
     const installer = createInstaller(host, await openInstalledBundles(config.dataDir))
     const panels = createPanelAssets()
-    const pluginDeps = { host, panels, executorCounts: () => fleet.executorCounts() }
+    const executors = await readExecutorManifests(config.executorDirs ?? [])
+    const pluginDeps = { host, panels, executors, executorCounts: () => fleet.executorCounts() }
     disposers.add(
       registerTopics(live, bus, {
         summary: async (id) => fleet.registry.summary(id),

@@ -17,6 +17,8 @@ export interface ServerConfig {
   readonly allowedHosts: readonly string[]
   /** Folders whose sub-folders are plugins. */
   readonly pluginDirs: readonly string[]
+  /** Folders whose sub-folders are the executors that come with the server; only their manifests are read. */
+  readonly executorDirs?: readonly string[]
   /** Folder of the built dashboard. */
   readonly dashboardDir: string | undefined
   /** Sentences for the operator, to be printed at the start: old settings, weak secrets. */

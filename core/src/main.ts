@@ -73,9 +73,11 @@ function withBuiltIns(config: ServerConfig): ServerConfig {
   const first = (...places: readonly string[]): string | undefined =>
     places.map((place) => join(here, place)).find((folder) => existsSync(folder))
   const plugins = first('plugins', '../../plugins')
+  const executors = first('executors', '../../agent-plugins')
   return {
     ...config,
     pluginDirs: plugins === undefined ? config.pluginDirs : [plugins, ...config.pluginDirs],
+    executorDirs: executors === undefined ? [] : [executors],
     dashboardDir: config.dashboardDir ?? first('dashboard', '../../dashboard/dist'),
   }
 }

@@ -35,6 +35,7 @@ try {
   })
   // Ctrl-C reaches the lab too, which ends what it started; this process waits for it.
   process.on('SIGINT', () => undefined)
+  process.on('SIGTERM', () => lab.kill('SIGTERM'))
   process.exitCode = await new Promise((resolve) => lab.on('exit', (code) => resolve(code ?? 1)))
 } finally {
   rmSync(outdir, { recursive: true, force: true })

@@ -1,6 +1,10 @@
 import { parseArgs } from 'node:util'
 import { faults } from './faults.ts'
-import { runFault } from './run-fault.ts'
+import { endRunning, runFault } from './run-fault.ts'
+
+// What the lab started must not outlive it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void endRunning().finally(() => process.exit(130)))
 
 const { values } = parseArgs({
   options: {

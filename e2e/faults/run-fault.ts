@@ -18,6 +18,7 @@ export async function runFault(fault: Fault, options: FaultOptions): Promise<Ver
   const { size, seed, note = () => undefined, build: manner = 'as-it-is' } = options
   const began = performance.now()
   const endings: (() => unknown)[] = []
+  running = { endings, note }
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   endings.push(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
   // Outside of the verdict: a break that does not apply proves nothing.
@@ -39,9 +40,17 @@ export async function runFault(fault: Fault, options: FaultOptions): Promise<Ver
     verdict = { passed: false, reached: error instanceof Error ? error.message : String(error) }
     note(error instanceof Error ? (error.stack ?? '') : '')
   }
-  for (const end of endings.reverse())
+  await endRunning()
+  return { ...verdict, seconds: (performance.now() - began) / 1000 }
+}
+
+let running: { readonly endings: (() => unknown)[]; readonly note: (text: string) => void } | undefined
+
+/** Ends what the fault that runs now has started, in reverse order, and removes its folders. */
+export async function endRunning(): Promise<void> {
+  const { endings, note } = running ?? { endings: [], note: () => undefined }
+  for (const end of endings.splice(0).reverse())
     await Promise.resolve()
       .then(end)
       .catch((error: unknown) => note(`Something was not cleaned up: ${String(error)}`))
-  return { ...verdict, seconds: (performance.now() - began) / 1000 }
 }

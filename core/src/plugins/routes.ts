@@ -1,11 +1,14 @@
 import type { CommandDefinition } from '@fleetupdate/sdk'
 import type { Route } from '../http/routes.ts'
+import type { Asked } from './executor-manifests.ts'
 import type { PluginHost, PluginStatus } from './host.ts'
 import type { PanelAssets } from './panel-assets.ts'
 
 export interface PluginRouteDeps {
   readonly host: PluginHost
   readonly panels: PanelAssets
+  /** What executors ask for that are packages of their own. */
+  readonly executors: ReadonlyMap<string, Asked>
   /** `<version>/<contract hash>` → number of agents, per plugin id. */
   executorCounts(): Readonly<Record<string, Readonly<Record<string, number>>>>
 }
@@ -27,12 +30,14 @@ export function pluginRoutes(deps: PluginRouteDeps): readonly Route[] {
 export async function pluginItems({
   host,
   panels,
+  executors,
   executorCounts,
 }: PluginRouteDeps): Promise<readonly object[]> {
   const counts = executorCounts()
   return Promise.all(
     host.list().map(async (status) => {
       const { id, version, manifest } = status.plugin
+      const asked: Asked = { ...executors.get(id), ...manifest }
       const panel = status.state === 'active' ? await panels.entry(status.plugin) : undefined
       return {
         id,
@@ -43,9 +48,9 @@ export async function pluginItems({
         ...(status.reason === undefined ? {} : { reason: status.reason }),
         ...contractOf(host, status),
         ...(panel ? { panel } : {}),
-        privileges: manifest.privileges ?? [],
-        programs: manifest.programs ?? [],
-        paths: manifest.paths ?? [],
+        privileges: asked.privileges ?? [],
+        programs: asked.programs ?? [],
+        paths: asked.paths ?? [],
         agents: counts[id] ?? {},
       }
     }),

@@ -50,7 +50,9 @@ export const framesAttack: Attack = {
       socket.send(sealFrame(keys, 'a2s', 1, JSON.stringify(hello)))
       let acked = false
       socket.on('message', (data) => {
-        if (String(data).includes('"ack"')) acked = true
+        if (!String(data).includes('"ack"')) return
+        acked = true
+        socket.terminate()
       })
       const observedAt = new Date().toISOString()
       const item = { plugin: 'none', fact: 'f', value: 1, observedAt, revision: i + 1 }

@@ -23,6 +23,7 @@ export const restoredServer: Fault = {
     const load = createLoad(lab, rig)
     for (let i = 0; i < 4; i++) await load.submit(lab.random.pick(ids))
     await load.audit()
+    lab.note('first commands ended')
     // Queued while nobody is there: the backup holds them as not yet run.
     for (const agent of agents) await agent.kill('SIGTERM')
     const count = lab.scale({ smoke: 8, full: 60 })
@@ -32,6 +33,7 @@ export const restoredServer: Fault = {
     const backup = join(lab.folder, 'backup')
     await cp(rig.dataDir, backup, { recursive: true })
 
+    lab.note('backup taken')
     await rig.fleet.server.restart()
     for (const agent of agents) agent.start()
     for (let i = 0; i < count; i++) await load.submit(lab.random.pick(ids))
@@ -40,6 +42,7 @@ export const restoredServer: Fault = {
     await rm(rig.dataDir, { recursive: true, force: true })
     await cp(backup, rig.dataDir, { recursive: true })
     await rig.fleet.server.restart()
+    lab.note('restored')
     await rig.online(ids)
     const ended = async (): Promise<boolean> => {
       const views = await Promise.all(inBackup.map(({ id }) => rig.patient.command(id)))
