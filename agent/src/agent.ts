@@ -13,6 +13,7 @@ import { createFacts } from './facts.ts'
 import { createHttp, type SendHttp } from './http-request.ts'
 import { assertConfigured, createIdentityStore, type Identity, type IdentityStore } from './identity.ts'
 import { openJournal } from './journal.ts'
+import { createPolicy } from './policy.ts'
 import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.ts'
 import { createProbeMemory } from './privilege/probe-memory.ts'
 import { readBootId } from './process-record.ts'
@@ -22,6 +23,8 @@ import { createSignedHttp } from './signed-http.ts'
 /** Where this agent is installed, and what kind of machine it is on. */
 export interface Installation {
   readonly version: string
+  /** Of the agent's own user. */
+  readonly uid: number
   readonly node: string
   /** The agent's main module, for runners. */
   readonly main: string
@@ -81,6 +84,7 @@ export async function runAgent(
     clock,
     outbox,
     startRunner: createRunnerStart({ node: [installation.node], main: installation.main }, way, log),
+    policy: createPolicy(config.file, { uid: installation.uid }),
     commandEnded(plugin) {
       probes.forget()
       facts.refresh(plugin).catch((error) => log.error(describeError(error)))

@@ -1,4 +1,4 @@
-import type { Log } from '@fleetupdate/sdk'
+import type { CommandDefinition, Log } from '@fleetupdate/sdk'
 import type { AgentFrameOf, ServerFrame, ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { type AttemptSupervisor, superviseAttempt } from './attempt-supervisor.ts'
 import { createCheck } from './check.ts'
@@ -7,6 +7,7 @@ import type { Outbox } from './connection.ts'
 import { describeError } from './errors.ts'
 import type { ExecutorHost } from './executor-host.ts'
 import type { Journal, JournalEntry } from './journal.ts'
+import type { Policy } from './policy.ts'
 import type { PrivilegedWay } from './privilege/privilege.ts'
 import type { StartRunner } from './runner-start.ts'
 
@@ -18,6 +19,7 @@ export interface DispatcherOptions {
   readonly clock: ServerClock
   readonly outbox: Outbox
   readonly startRunner: StartRunner
+  readonly policy: Policy
   /** A command of this plugin ended. */
   commandEnded(plugin: string): void
   readonly log: Log
@@ -108,6 +110,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       )
     const problem = inputProblem(command.input, offer.input)
     if (problem !== undefined) return reject(offer, 'schema', `The input does not fit: ${problem}`)
+    const { plugin, input } = offer
+    const refusal = await options.policy.refusal({
+      ...{ plugin, command: offer.command, input },
+      effect: command.effect,
+    })
+    if (refusal !== undefined) return reject(offer, 'policy', refusal)
     // The contract on this machine decides; the offer may only add a lane.
     const lane = command.lane ?? offer.lane
     if (isTaken(commandId, lane))
@@ -202,6 +210,8 @@ function inputProblem(schema: unknown, input: unknown): string | undefined {
   return empty ? undefined : 'this command takes none'
 }
 
-function isDefinition(value: unknown): value is { readonly input?: unknown; readonly lane?: string } {
+function isDefinition(
+  value: unknown,
+): value is Pick<CommandDefinition, 'lane' | 'effect'> & { readonly input?: unknown } {
   return typeof value === 'object' && value !== null
 }

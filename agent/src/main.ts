@@ -81,6 +81,7 @@ function installation(config: AgentConfig): Installation {
   const possible = asRoot ? 'direct' : existsSync(helper) ? 'sudo' : 'none'
   return {
     version,
+    uid: process.getuid?.() ?? 0,
     node: process.execPath,
     main,
     helper,

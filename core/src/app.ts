@@ -71,7 +71,6 @@ export async function buildApp(
     const store = await engines.store
     disposers.add(() => store.close())
     const { bus, live } = engines
-    disposers.add(() => live.dispose())
 
     const masterKey = await openMasterKey(config.masterKeyFile)
     const sealer = createSealer(masterKey)
@@ -123,7 +122,6 @@ export async function buildApp(
       version: serverVersion,
       instanceId: randomUUID(),
     })
-    disposers.add(() => fleet.dispose())
 
     const installer = createInstaller(host, await openInstalledBundles(config.dataDir))
     const panels = createPanelAssets()
@@ -161,6 +159,9 @@ export async function buildApp(
     )
     const http = await createServer({ config, routes, plugins: host, panels, authenticate, report, refused })
     disposers.add(() => http.close())
+    // Before the app: it closes only once the last upgraded connection has ended.
+    disposers.add(() => fleet.dispose())
+    disposers.add(() => live.dispose())
     disposers.add(
       registerUpgrades(http.server, {
         '/api/agent/connect': (request, socket, head) => void fleet.handleUpgrade(request, socket, head),

@@ -1,5 +1,6 @@
 import { catalogue as agentErrors } from '@fleetupdate/agent/reference'
 import { serverErrors, settingsReference } from '@fleetupdate/core/reference'
+import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
 import * as frames from '@fleetupdate/sdk/protocol'
 import { protocolVectors } from '@fleetupdate/sdk/testing'
 
@@ -14,7 +15,11 @@ export async function references(): Promise<Readonly<Record<string, string>>> {
     'docs/reference/protocol-vectors.json': `${JSON.stringify(protocolVectors(), null, 2)}\n`,
     'docs/reference/protocol-frames.json': `${JSON.stringify(frameSchemas(), null, 2)}\n`,
     'docs/reference/settings.md': settingsReference(),
-    'docs/reference/errors.md': errorsPage({ 'The server': serverErrors, 'The agent': agentErrors }),
+    'docs/reference/errors.md': errorsPage({
+      'The server': serverErrors,
+      'The agent': agentErrors,
+      'Plugin bundles': bundleCatalogue,
+    }),
   }
 }
 

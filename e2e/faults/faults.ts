@@ -1,4 +1,5 @@
 import { channelModel } from './cases/channel-model.ts'
+import { databaseLock, failingFsync, fullDisk, powerCut } from './cases/disk.ts'
 import { killAgent } from './cases/kill-agent.ts'
 import { killServer } from './cases/kill-server.ts'
 import { blockedWebSocket, network } from './cases/network.ts'
@@ -15,4 +16,8 @@ export const faults: readonly Fault[] = [
   blockedWebSocket,
   pausedAgent,
   restoredServer,
+  databaseLock,
+  fullDisk,
+  failingFsync,
+  powerCut,
 ]

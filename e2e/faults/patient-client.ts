@@ -14,7 +14,7 @@ export interface PatientClient {
 }
 
 const retryMs = 25
-const mostMs = 120_000
+const mostMs = 60_000
 
 /** Wraps a logged-in client. Only what carries no risk of doubling is repeated: reads, and submits with a key. */
 export function createPatientClient(client: FleetClient): PatientClient {
@@ -24,7 +24,7 @@ export function createPatientClient(client: FleetClient): PatientClient {
       for (;;) {
         try {
           const answer = await client.request<never>(method, path, body, headers)
-          if (answer.status !== 503) return answer
+          if (answer.status !== 503 || performance.now() > giveUp) return answer
         } catch (error) {
           if (performance.now() > giveUp) throw error
         }

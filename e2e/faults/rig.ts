@@ -41,9 +41,16 @@ export interface AgentProcess {
 
 const psk = 'a-secret-for-tests-0123456789'
 
+export interface RigOptions {
+  /** Added to the server's environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Default: `data` in the fault's folder. */
+  readonly dataDir?: string
+}
+
 /** Starts a server in the fault's folder, without agents. */
-export async function startRig(lab: Lab, env: Readonly<Record<string, string>> = {}): Promise<Rig> {
-  const dataDir = join(lab.folder, 'data')
+export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig> {
+  const { env = {}, dataDir = join(lab.folder, 'data') } = options
   const executors = join(lab.folder, 'executors')
   mkdirSync(join(dataDir, 'plugins'), { recursive: true, mode: 0o700 })
   cpSync(lab.build.labPlugin, join(executors, 'lab'), { recursive: true })

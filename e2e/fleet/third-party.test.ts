@@ -8,7 +8,7 @@ import { repository } from '../repository.ts'
 
 const contract = `
 import { defineContract, Type } from '@fleetupdate/sdk'
-export const reboot = defineContract('reboot', {
+export const power = defineContract('power', {
   facts: { required: Type.Boolean() },
   facets: { required: (facts) => facts.required },
   commands: { schedule: {
@@ -19,8 +19,8 @@ export const reboot = defineContract('reboot', {
 
 const executor = `
 import { defineExecutor } from '@fleetupdate/sdk/executor'
-import { reboot } from './contract'
-export default defineExecutor(reboot, {
+import { power } from './contract'
+export default defineExecutor(power, {
   facts: { required: ({ exists }) => exists('/run/reboot-required') },
   commands: {
     async schedule({ minutes }, { run }) {
@@ -32,8 +32,8 @@ export default defineExecutor(reboot, {
 
 const server = `
 import { definePlugin } from '@fleetupdate/sdk'
-import { reboot } from './contract'
-export default definePlugin(reboot, ({ onFacts, http, facts }) => {
+import { power } from './contract'
+export default definePlugin(power, ({ onFacts, http, facts }) => {
   const seen = new Set()
   onFacts(({ agentId }) => void seen.add(agentId))
   http.get('/seen', { config: { role: 'viewer' } }, () => [...seen])
@@ -44,12 +44,12 @@ let fleet: TestFleet
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'outside-'))
-  const plugin = join(folder, 'reboot')
+  const plugin = join(folder, 'power')
   mkdirSync(join(plugin, 'src'), { recursive: true })
   mkdirSync(join(folder, 'node_modules/@fleetupdate'), { recursive: true })
   symlinkSync(join(repository, 'sdk'), join(folder, 'node_modules/@fleetupdate/sdk'))
   const fleetupdate = {
-    id: 'reboot',
+    id: 'power',
     sdk: '1',
     server: './dist/server.js',
     executor: './dist/executor.js',
@@ -57,7 +57,7 @@ beforeAll(async () => {
   }
   writeFileSync(
     join(plugin, 'package.json'),
-    JSON.stringify({ name: 'reboot', version: '1.0.0', type: 'module', fleetupdate }),
+    JSON.stringify({ name: 'power', version: '1.0.0', type: 'module', fleetupdate }),
   )
   writeFileSync(join(plugin, 'src/contract.ts'), contract)
   writeFileSync(join(plugin, 'src/executor.ts'), executor)
@@ -73,13 +73,13 @@ afterAll(async () => {
 
 test('a capability from outside the repository is dropped in and works after a restart', async () => {
   const { client } = fleet
-  const schedule = '/api/agents/vm-01/reboot/schedule'
+  const schedule = '/api/agents/vm-01/power/schedule'
   expect((await client.request('POST', schedule, { minutes: 5 })).status).toBe(404)
 
   // Only what was built travels: nothing in the data folder can import anything.
-  const target = join(fleet.dataDir, 'plugins/reboot')
-  cpSync(join(folder, 'reboot/dist'), join(target, 'dist'), { recursive: true })
-  cpSync(join(folder, 'reboot/package.json'), join(target, 'package.json'))
+  const target = join(fleet.dataDir, 'plugins/power')
+  cpSync(join(folder, 'power/dist'), join(target, 'dist'), { recursive: true })
+  cpSync(join(folder, 'power/package.json'), join(target, 'package.json'))
   const agent = fleet.agents.get('vm-01')
   await agent?.kill('SIGTERM')
   await fleet.server.kill('SIGTERM')
@@ -88,10 +88,10 @@ test('a capability from outside the repository is dropped in and works after a r
 
   const known = await client.until('the fact of the new capability', async () => {
     const view = await client.agent('vm-01')
-    return view?.facts.reboot?.required !== undefined && view
+    return view?.facts.power?.required !== undefined && view
   })
-  expect(known.facts.reboot).toEqual({ required: expect.any(Boolean) })
-  expect(known.facets).toHaveProperty(['reboot.required'])
+  expect(known.facts.power).toEqual({ required: expect.any(Boolean) })
+  expect(known.facets).toHaveProperty(['power.required'])
 
   for (const wrong of [{ minutes: 61 }, { minutes: '5' }, { minutes: 5, force: true }, {}]) {
     const answer = await client.request('POST', schedule, wrong)
@@ -103,7 +103,7 @@ test('a capability from outside the repository is dropped in and works after a r
     state: 'succeeded',
     result: { at: expect.any(String) },
   })
-  expect((await client.request('GET', '/api/plugins/reboot/seen')).body).toEqual(['vm-01'])
+  expect((await client.request('GET', '/api/plugins/power/seen')).body).toEqual(['vm-01'])
   const openapi = await client.request<{ paths: object }>('GET', '/api/openapi.json')
-  expect(openapi.body.paths).toHaveProperty(['/api/agents/{agentId}/reboot/schedule'])
+  expect(openapi.body.paths).toHaveProperty(['/api/agents/{agentId}/power/schedule'])
 })

@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { buildAgent } from '../../build.mjs'
 
 const isRoot = process.getuid?.() === 0
@@ -13,6 +22,12 @@ beforeAll(async () => {
   dir = mkdtempSync('/opt/fleetupdate-test-')
   chmodSync(dir, 0o755)
   await buildAgent(join(dir, 'agent'))
+  // The policy of this machine must not decide about the test: its folder is the one thing that is changed in the built helper.
+  const helper = join(dir, 'agent', 'root-helper')
+  const text = readFileSync(helper, 'utf8')
+  expect(text.split('"/etc/orchestrator-agent"')).toHaveLength(2)
+  mkdirSync(join(dir, 'etc'))
+  writeFileSync(helper, text.replace('"/etc/orchestrator-agent"', JSON.stringify(join(dir, 'etc'))))
   const id = (name: string, args: unknown[], more: object = {}) => ({
     id: name,
     reason: 'test',
@@ -134,5 +149,42 @@ describe.runIf(isRoot)('the root helper', () => {
       { ok: false, missing: 'the program /usr/bin/absent-program is not installed' },
       { ok: false, missing: 'the executor "demo" declares no such privilege' },
     ])
+  })
+
+  describe("keeps the owner's policy, whoever asks", () => {
+    const policy = (text: string): void => writeFileSync(join(dir, 'etc', 'policy.yaml'), text)
+    afterEach(() => {
+      rmSync(join(dir, 'etc'), { recursive: true })
+      mkdirSync(join(dir, 'etc'))
+    })
+
+    test.each([
+      ['mode', 'mode: observe', 'mode'],
+      ['commands', 'commands: { other: all }', 'commands'],
+      ['commands', 'commands: { demo: [] }', 'commands'],
+    ])('rule %s: %s', (_name, text, rule) => {
+      policy(text)
+      expect(ask(run('sleep', ['0.01']))).toMatchObject({
+        status: 126,
+        stdout: expect.stringContaining(`policy rule "${rule}"`),
+      })
+      expect(ask({ verb: 'probe', privileges: [] }).status).toBe(0)
+    })
+
+    test('rule kill-switch, for runners too', () => {
+      writeFileSync(join(dir, 'etc', 'kill-switch'), '')
+      const start = { verb: 'start', commandId: '01890a5d-ac96-774b-bcce-b302099a8057', epoch: 1 }
+      for (const request of [run('sleep', ['0.01']), start])
+        expect(ask(request).stdout).toContain('policy rule "kill-switch"')
+    })
+
+    test('and nothing at all where it is not understood, or others may write it', () => {
+      policy('mode: everything')
+      expect(ask(run('sleep', ['0.01'])).stdout).toContain('mode in')
+      policy('mode: full')
+      expect(ask(run('sleep', ['0.01'])).status).toBe(0)
+      chmodSync(join(dir, 'etc', 'policy.yaml'), 0o666)
+      expect(ask(run('sleep', ['0.01'])).stdout).toContain('must belong to root')
+    })
   })
 })

@@ -6,6 +6,7 @@ import { argv, execPath, exit, getuid, kill, stdin, stdout } from 'node:process'
 import { createInterface } from 'node:readline'
 import type { Privilege } from '@fleetupdate/sdk'
 import { matchesArguments } from './match.ts'
+import { PolicyProblem, readPolicy } from './policy-file.ts'
 
 /**
  * The one program the unprivileged agent may start as root, without arguments. It reads one JSON line from stdin and does one of three things:
@@ -18,6 +19,8 @@ const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HO
 const installation = dirname(realpathSync(argv[1] ?? ''))
 const requestBytes = 4 * 1024 * 1024
 const attempts = '/var/lib/orchestrator-agent/attempts'
+/** The owner's policy counts here too: whoever took the agent over does not get past it. */
+const policyFolder = '/etc/orchestrator-agent'
 const idPattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const commandIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 /** Exit code of a refused request, as of a program that cannot be executed. */
@@ -29,19 +32,35 @@ class Refusal extends Error {}
 
 if (getuid?.() !== 0) refuse('the root helper must be started as root, through sudo')
 const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })
+/** What came while the request was still looked at. */
+const orders: string[] = []
+let obey = (order: string): void => void orders.push(order)
 lines.once('line', (line) => {
-  try {
-    handle(readRequest(line))
-  } catch (error) {
-    refuse(error instanceof Refusal ? error.message : 'the request cannot be carried out')
-  }
+  lines.on('line', (order) => obey(order))
+  handle(line).catch((error: unknown) => {
+    const isKnown = error instanceof Refusal || error instanceof PolicyProblem
+    refuse(isKnown ? error.message : 'the request cannot be carried out')
+  })
 })
 
-function handle(request: Request): void {
+async function handle(line: string): Promise<void> {
+  const request = readRequest(line)
+  if (request.verb === 'run' || request.verb === 'start') await assertPolicy(request)
   if (request.verb === 'probe') probe(request)
   else if (request.verb === 'run') run(request)
   else if (request.verb === 'start') start(request)
   else throw new Refusal('the verb is unknown')
+}
+
+/** Windows are left to the agent: an upgrade that runs past the end of one must not lose its right in the middle. */
+async function assertPolicy({ verb, plugin }: Request): Promise<void> {
+  const { mode, commands, stopped } = await readPolicy(policyFolder, [0])
+  if (stopped) throw new Refusal('policy rule "kill-switch": this machine starts nothing')
+  if (verb !== 'run') return
+  if (mode === 'observe') throw new Refusal('policy rule "mode": this machine is only observed')
+  const allowed = typeof plugin === 'string' ? commands?.get(plugin) : undefined
+  if (commands && (allowed === undefined || allowed.length === 0))
+    throw new Refusal('policy rule "commands": this plugin may nothing on this machine')
 }
 
 function run(request: Request): void {
@@ -95,10 +114,11 @@ function execute(program: string, args: readonly string[], env: Readonly<Record<
   closeSync(nothing)
   child.on('error', () => refuse(`${program} cannot be started`))
   child.on('exit', (code, signal) => exit(code ?? (signal === 'SIGKILL' ? 137 : 143)))
-  lines.on('line', (line) => {
-    const signal = line === 'term' ? 'SIGTERM' : line === 'kill' ? 'SIGKILL' : undefined
+  obey = (order) => {
+    const signal = order === 'term' ? 'SIGTERM' : order === 'kill' ? 'SIGKILL' : undefined
     if (signal && child.pid !== undefined && child.exitCode === null) kill(-child.pid, signal)
-  })
+  }
+  for (const order of orders) obey(order)
 }
 
 function findPrivilege(plugin: unknown, id: unknown): Privilege {

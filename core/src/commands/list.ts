@@ -95,7 +95,7 @@ export function createCommandReader(store: Store, open: OpenCommands, sight: Age
       }
       const active = await store.read
         .selectFrom('commands')
-        .select(['agentId', 'state', 'generation', 'expiresAt'])
+        .select(['agentId', 'state', 'generation', 'expiresAt', 'notAfter', 'cancelRequestedAt'])
         .where('batchId', '=', id)
         .where('state', 'in', ['offered', 'started', 'running'])
         .execute()

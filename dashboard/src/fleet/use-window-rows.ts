@@ -6,7 +6,7 @@ export interface WindowRows {
   readonly last: Readonly<Ref<number>>
 }
 
-const spare = 12
+const spare = 8
 
 /** Which of many rows of one height are on the screen while the page scrolls. `body` is the element that holds them all. */
 export function useWindowRows(

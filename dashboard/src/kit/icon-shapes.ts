@@ -7,13 +7,21 @@ export interface Shape {
 }
 
 const others = shallowRef<Readonly<Record<string, { readonly body: string } | undefined>>>()
+const parsed = new Map<string, readonly Shape[]>()
 let loading = false
 
 /** The shapes of an icon; those of a puzzle piece where lucide has none of that name. Names beyond the core set load first. */
 export function iconShapes(name: string): readonly Shape[] {
-  const body = coreIcons[name] ?? others.value?.[name]?.body
-  if (body === undefined) void loadOthers()
-  return shapesOf(body ?? (others.value ? coreIcons.puzzle : undefined) ?? '')
+  const known = parsed.get(name)
+  if (known) return known
+  const body = coreIcons[name] ?? others.value?.[name]?.body ?? (others.value ? coreIcons.puzzle : undefined)
+  if (body === undefined) {
+    void loadOthers()
+    return []
+  }
+  const shapes = shapesOf(body)
+  parsed.set(name, shapes)
+  return shapes
 }
 
 async function loadOthers(): Promise<void> {

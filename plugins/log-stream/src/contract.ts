@@ -32,6 +32,7 @@ export const logStream = defineContract('log-stream', {
         ),
       ]),
       role: 'operator',
+      effect: 'observe',
       endless: true,
     },
   },

@@ -64,6 +64,7 @@ export const osUpdates = defineContract('os-updates', {
       description: 'Fetches the lists of all configured repositories (apt-get update).',
       input: Type.Object({}, { additionalProperties: false }),
       result: Type.Object({ refreshedAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]) }),
+      effect: 'security',
       lane: 'packages',
       timeoutSeconds: 1800,
     },

@@ -28,6 +28,7 @@ export const sudoCheck = defineContract('sudo-check', {
       description: 'Probes every privilege anew, and names the line that is missing.',
       input: Type.Object({}, { additionalProperties: false }),
       result: Type.Object({ ok: Type.Boolean(), privileges: Privileges }),
+      effect: 'observe',
       timeoutSeconds: 120,
     },
   },

@@ -22,6 +22,11 @@ export interface CommandDefinition {
   readonly endless?: boolean
   /** `safe-point`: a cancel only takes effect where the executor says so. Default: the processes are ended at once. */
   readonly cancel?: 'safe-point'
+  /**
+   * What it does to the machine, for the policy of its owner: `observe` changes nothing and never becomes root, `security` closes holes
+   * or prepares to; an input that fits `securityWhen` makes it `security`. Default `change`.
+   */
+  readonly effect?: 'observe' | 'security' | 'change' | { readonly securityWhen: TSchema }
   /** The dashboard asks before it is submitted. */
   readonly dangerous?: boolean
   readonly title?: string

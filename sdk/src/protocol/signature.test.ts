@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { deriveKey } from './keys.ts'
+import { deriveSessionKeys, openFrame, sealFrame } from './session.ts'
 import { signRequest, signResponse, verifyRequest, verifyResponse } from './signature.ts'
 
 const root = Buffer.from(Array.from({ length: 32 }, (_, i) => i))
@@ -39,6 +40,25 @@ describe('the signature profile', () => {
       expect(verifyRequest({ ...request, ...change }, headers, key)).toBe('signature')
     expect(verifyRequest({ ...request, body: Buffer.from('{}') }, headers, key)).toBe('digest')
     expect(verifyRequest(request, { ...headers, signature: undefined }, key)).toBe('missing')
+  })
+
+  test('refuses another spelling of the same signature, in requests and frames', () => {
+    const headers = signRequest(request, parameters, key)
+    // The last sign of base64 has bits that decoding ignores: `M=` and `N=` are the same bytes.
+    const other = headers.signature.replace('kAM=:', 'kAN=:')
+    expect(other).not.toBe(headers.signature)
+    expect(verifyRequest(request, { ...headers, signature: other }, key)).toBe('malformed')
+    const nonce = Buffer.alloc(16).toString('base64url')
+    const keys = deriveSessionKeys(root, keyId, nonce, { agent: nonce, server: nonce })
+    const frame = sealFrame(keys, 'a2s', 1, '{}')
+    const [, mac = ''] = frame.split(' ')
+    const bytes = Buffer.from(mac, 'base64url')
+    const spellings = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_']
+      .map((sign) => `${mac.slice(0, -1)}${sign}`)
+      .filter((text) => Buffer.from(text, 'base64url').equals(bytes))
+    expect(spellings).toHaveLength(4)
+    const accepted = spellings.filter((text) => openFrame(keys, 'a2s', 1, `1 ${text} {}`) !== undefined)
+    expect(accepted).toEqual([mac])
   })
 
   test('refuses parameters in another order, with another algorithm or with additions', () => {
