@@ -142,7 +142,7 @@ export async function buildApp(
       ...fleet.routes,
       ...auditRoutes(store),
       ...pluginRoutes(pluginDeps),
-      ...pluginAdminRoutes({ host, installer, log }),
+      ...pluginAdminRoutes({ host, installer, audit, log }),
       ...serverRoutes({
         version: serverVersion,
         states: () => Object.fromEntries(host.list().map(({ plugin, ...status }) => [plugin.id, status])),

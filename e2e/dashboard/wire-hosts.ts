@@ -1,6 +1,6 @@
+import { enrol, WireAgent } from '@fleetupdate/core/testing'
 import type { AgentFrame, ServerFrame } from '@fleetupdate/sdk/protocol'
 import type { TestFleet } from '@fleetupdate/sdk/testing'
-import { enrol, WireAgent } from '../../core/src/agents/testing/wire-agent.ts'
 
 type Offer = Extract<ServerFrame, { type: 'offer' }>
 

@@ -19,7 +19,7 @@ export function hostProblem(...programs: readonly string[]): string | undefined 
 export async function mountSmallDisk(lab: Lab, path: string, megabytes: number): Promise<void> {
   await mkdir(path, { recursive: true })
   await execute('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'tmpfs', path])
-  lab.onEnd(() => execute('umount', ['--lazy', path]))
+  lab.onEnd(() => unmount(path))
 }
 
 /** Makes an ext4 image and mounts it; whoever copies the image has what a power cut would have left. */
@@ -34,11 +34,14 @@ export async function mountImage(lab: Lab, image: string, path: string, megabyte
 export async function mountExisting(lab: Lab, image: string, path: string): Promise<void> {
   await mkdir(path, { recursive: true })
   await execute('mount', ['-o', 'loop', image, path])
-  lab.onEnd(() => execute('umount', ['--lazy', path]))
+  lab.onEnd(() => unmount(path))
 }
 
+/** Takes a mount away; one that is gone already is fine. */
 export async function unmount(path: string): Promise<void> {
-  await execute('umount', ['--lazy', path])
+  await execute('umount', ['--lazy', path]).catch((error: unknown) => {
+    if (!String(error).includes('not mounted')) throw error
+  })
 }
 
 /** Copies a file as it is on the disk now. */

@@ -9,6 +9,8 @@ import type { AuditRow } from './tables.ts'
 export interface Audit {
   /** The statement that adds a row to the chain: it belongs into the batch of the change it tells of, so that neither exists alone. */
   row(entry: AuditEntry): WriteStatement
+  /** A row by itself, for what is not kept in the store (a plugin's files). Durable when it resolves. */
+  note(entry: AuditEntry): Promise<void>
   /** Something was refused: a row of its own, soon. Floods are counted instead of written. Never throws. */
   refused(entry: AuditEntry): void
   /** Writes what was counted, and signs the last checkpoint. The store must still be open. */
@@ -66,6 +68,9 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
   if (file) await checkpoint(file)
   return {
     row: (entry) => statement(entry, 'done'),
+    async note(entry) {
+      await store.write([statement(entry, 'done')])
+    },
     refused: refusals.add,
     async dispose() {
       await refusals.dispose()

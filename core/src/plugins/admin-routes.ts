@@ -2,14 +2,16 @@ import type { Log } from '@fleetupdate/sdk'
 import { bundleLimits } from '@fleetupdate/sdk/bundle'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
-import type { Route, SignedIn } from '../http/routes.ts'
+import { byOf, type Route, type RouteCall } from '../http/routes.ts'
 import type { PluginHost, PluginStatus } from './host.ts'
 import type { PluginInstaller } from './installer.ts'
 
 export interface PluginAdminDeps {
   readonly host: PluginHost
   readonly installer: PluginInstaller
+  readonly audit: Pick<Audit, 'note'>
   readonly log: Log
 }
 
@@ -21,9 +23,16 @@ const confirmBody = Type.Object(
 const confirmCheck = Compile(confirmBody)
 
 /** `/api/admin/plugins`: plugins come and go while the server runs, without disturbing others. */
-export function pluginAdminRoutes({ host, installer, log }: PluginAdminDeps): readonly Route[] {
-  const tell = (subject: SignedIn, what: string, id: string): void =>
-    log.info(`The plugin "${id}" was ${what}`, { by: subject.name })
+export function pluginAdminRoutes({ host, installer, audit, log }: PluginAdminDeps): readonly Route[] {
+  const tell = async (
+    call: RouteCall,
+    what: 'installed' | 'enabled' | 'disabled' | 'removed',
+    details: Readonly<Record<string, string>> = {},
+  ): Promise<void> => {
+    const { id = '' } = call.params
+    log.info(`The plugin "${id}" was ${what}`, { by: call.subject.name, ...details })
+    await audit.note({ ...byOf(call), action: `plugin.${what}`, target: id, details })
+  }
   const view = async (status: PluginStatus): Promise<object> => ({
     id: status.plugin.id,
     version: status.plugin.version,
@@ -56,9 +65,11 @@ export function pluginAdminRoutes({ host, installer, log }: PluginAdminDeps): re
       rule,
       summary: 'Installs and starts the uploaded bundle with this hash',
       body: confirmBody,
-      handle: async ({ params: { id = '' }, body, subject }) => {
-        const status = await installer.confirm(id, confirmCheck.Check(body) ? body.sha256 : '')
-        tell(subject, `installed in version ${status.plugin.version}`, id)
+      handle: async (call) => {
+        const { body } = call
+        const sha256 = confirmCheck.Check(body) ? body.sha256 : ''
+        const status = await installer.confirm(call.params.id ?? '', sha256)
+        await tell(call, 'installed', { version: status.plugin.version, sha256 })
         return view(status)
       },
     },
@@ -67,9 +78,9 @@ export function pluginAdminRoutes({ host, installer, log }: PluginAdminDeps): re
       path: '/api/admin/plugins/:id/enable',
       rule,
       summary: 'Starts a plugin, now and at every start of the server',
-      handle: async ({ params: { id = '' }, subject }) => {
-        const status = await host.enable(id)
-        tell(subject, 'enabled', id)
+      handle: async (call) => {
+        const status = await host.enable(call.params.id ?? '')
+        await tell(call, 'enabled')
         return view(status)
       },
     },
@@ -78,9 +89,9 @@ export function pluginAdminRoutes({ host, installer, log }: PluginAdminDeps): re
       path: '/api/admin/plugins/:id/disable',
       rule,
       summary: 'Stops a plugin until it is enabled again',
-      handle: async ({ params: { id = '' }, subject }) => {
-        const status = await host.disable(id)
-        tell(subject, 'disabled', id)
+      handle: async (call) => {
+        const status = await host.disable(call.params.id ?? '')
+        await tell(call, 'disabled')
         return view(status)
       },
     },
@@ -89,10 +100,10 @@ export function pluginAdminRoutes({ host, installer, log }: PluginAdminDeps): re
       path: '/api/admin/plugins/:id',
       rule,
       summary: 'Stops an installed plugin and deletes its files; its database stays',
-      handle: async ({ params: { id = '' }, subject, reply }) => {
-        await installer.remove(id)
-        tell(subject, 'removed', id)
-        return reply.code(204).send()
+      handle: async (call) => {
+        await installer.remove(call.params.id ?? '')
+        await tell(call, 'removed')
+        return call.reply.code(204).send()
       },
     },
   ]

@@ -1,6 +1,6 @@
 import type { AnyContract, PluginContext, PluginDatabase } from '@fleetupdate/sdk'
 import type { Disposers } from './disposers.ts'
-import type { FleetServices } from './services.ts'
+import type { FleetServices } from './fleet-services.ts'
 
 /**
  * What one plugin may use. Everything registered through it lands in `disposers`, so that the host can undo it, in reverse

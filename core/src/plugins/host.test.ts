@@ -10,7 +10,7 @@ import { createLog } from '../log.ts'
 import { createStore } from '../store/create-store.ts'
 import type { Store } from '../store/store.ts'
 import { createPluginHost, type PluginHost } from './host.ts'
-import type { FleetServices } from './services.ts'
+import type { FleetServices } from './fleet-services.ts'
 import { pluginMigrations } from './tables.ts'
 
 let dir: string

@@ -12,7 +12,7 @@ import { createInstance, type PluginInstance, type PluginRoute } from './instanc
 import { loadServerPart } from './load-server-part.ts'
 import { orderPlugins } from './order.ts'
 import { createRouteTable } from './route-table.ts'
-import type { FleetServices } from './services.ts'
+import type { FleetServices } from './fleet-services.ts'
 
 export type PluginState = 'active' | 'disabled' | 'failed'
 
