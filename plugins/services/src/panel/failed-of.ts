@@ -9,7 +9,12 @@ export interface ShownUnit {
 export function failedOf(agent: AgentView): readonly ShownUnit[] | undefined {
   const fact = agent.facts.services?.failed
   if (!Array.isArray(fact)) return undefined
-  return fact
-    .filter((item: unknown) => typeof item === 'object' && item !== null)
-    .map((item) => ({ unit: String(item.unit), description: String(item.description ?? '') }))
+  return fact.filter(isUnit).map(({ unit, description }) => ({
+    unit,
+    description: typeof description === 'string' ? description : '',
+  }))
+}
+
+function isUnit(item: unknown): item is { readonly unit: string; readonly description?: unknown } {
+  return typeof item === 'object' && item !== null && 'unit' in item && typeof item.unit === 'string'
 }
