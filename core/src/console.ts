@@ -4,20 +4,16 @@ import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import { createEnrolmentTokens } from './agents/enrolment-tokens.ts'
 import { invitationLine } from './agents/invitation.ts'
-import { agentMigrations } from './agents/migrations.ts'
 import { isAgentId, requireFree } from './agents/token-routes.ts'
 import { checkpointsName } from './audit/checkpoints.ts'
 import { createAudit } from './audit/create-audit.ts'
-import { auditMigrations } from './audit/migrations.ts'
 import { verifyAudit } from './audit/verify.ts'
 import { openMasterKey } from './auth/master-key.ts'
-import { peopleMigrations } from './auth/migrations.ts'
 import { createSealer } from './auth/sealer.ts'
-import { commandMigrations } from './commands/migrations.ts'
 import type { ServerConfig } from './config.ts'
 import { readConfig } from './config-load.ts'
 import { fleetError } from './errors.ts'
-import { pluginMigrations } from './plugins/tables.ts'
+import { coreMigrations } from './store/core-migrations.ts'
 import { createStore } from './store/create-store.ts'
 import { openReadHandle } from './store/read-handle.ts'
 import type { CoreTables } from './store/tables.ts'
@@ -70,7 +66,7 @@ async function invite(config: ServerConfig, agentId: string, log: Log): Promise<
   const masterKey = await openMasterKey(config.masterKeyFile)
   const store = await createStore({
     dir: config.dataDir,
-    migrations: [peopleMigrations, agentMigrations, commandMigrations, pluginMigrations, auditMigrations],
+    migrations: coreMigrations,
     onFatal: (error) => log.error(error.message),
   })
   const audit = await createAudit({

@@ -1,14 +1,10 @@
 import 'reflect-metadata'
 import type { Log } from '@fleetupdate/sdk'
 import { container, type InjectionToken, instanceCachingFactory } from 'tsyringe'
-import { agentMigrations } from './agents/migrations.ts'
-import { auditMigrations } from './audit/migrations.ts'
-import { peopleMigrations } from './auth/migrations.ts'
-import { commandMigrations } from './commands/migrations.ts'
 import type { ServerConfig } from './config.ts'
 import { createEventBus, type EventBus } from './events/bus.ts'
 import { createLiveHub, type LiveHub } from './events/live.ts'
-import { pluginMigrations } from './plugins/tables.ts'
+import { coreMigrations } from './store/core-migrations.ts'
 import { createStore } from './store/create-store.ts'
 import type { Store } from './store/store.ts'
 
@@ -39,7 +35,7 @@ export function createEngines(
     useFactory: instanceCachingFactory(() =>
       createStore({
         dir: config.dataDir,
-        migrations: [peopleMigrations, agentMigrations, commandMigrations, pluginMigrations, auditMigrations],
+        migrations: coreMigrations,
         onFatal: deps.onFatal,
       }),
     ),

@@ -39,6 +39,18 @@ export const catalogue = {
   FLT_AUTH_INVALID: { status: 401, message: 'The user name or the password is wrong.' },
   FLT_AUTH_SLOW_DOWN: { status: 429, message: 'Too many attempts. Try again in {seconds} seconds.' },
   FLT_AUTH_FORBIDDEN: { status: 403, message: 'This needs the role {role}; you are {actual}. Ask an admin.' },
+  FLT_AUTH_CODE_REQUIRED: {
+    status: 401,
+    message: 'The code of the second factor is missing. Give it as "code", or a recovery code.',
+  },
+  FLT_AUTH_CODE_INVALID: {
+    status: 401,
+    message: 'The code is wrong or was used already. Wait for the next one of your app.',
+  },
+  FLT_AUTH_CODE_ON: {
+    status: 409,
+    message: 'A second factor is on already. Remove it first: POST /api/auth/second-factor/remove.',
+  },
   FLT_USER_UNKNOWN: { status: 404, message: 'No person has the id "{id}". See GET /api/users.' },
   FLT_USER_EXISTS: { status: 409, message: 'There is a person named "{name}" already. Choose another name.' },
   FLT_USER_LAST_ADMIN: {
@@ -48,7 +60,7 @@ export const catalogue = {
   FLT_TOKEN_UNKNOWN: { status: 404, message: 'No open API token of yours has the id "{id}".' },
   FLT_TOKEN_NEEDS_LOGIN: {
     status: 403,
-    message: 'An API token cannot make another one. Log in with name and password.',
+    message: 'An API token cannot do this. Log in with name and password.',
   },
   FLT_AUTH_SIGNATURE: { status: 401, message: 'The request is not signed by a known agent: {problem}.' },
   FLT_AUTH_CLOCK: {
@@ -130,6 +142,10 @@ export const catalogue = {
     status: 404,
     message:
       'No uploaded bundle of "{id}" with this hash is waiting. Upload it again: POST /api/admin/plugins.',
+  },
+  FLT_PLUGIN_NOT_STARTED: {
+    status: 422,
+    message: 'The plugin {id} {version} did not start: {reason}. Version {before} was put back.',
   },
   FLT_PLUGIN_REFUSED: { status: 409, message: 'The bundle {id} {version} is refused: {problem}.' },
   FLT_STORE_CONFLICT: {

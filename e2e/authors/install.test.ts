@@ -59,7 +59,7 @@ test('a packed plugin is installed, used, upgraded, disabled and removed while t
   await agent?.restart()
   const known = await client.until('the fact of the new plugin', async () => {
     const view = await client.agent('vm-01')
-    return view?.facts['disk-health']?.usedPercent !== undefined && view
+    return view?.facts['disk-health']?.usedPercent !== undefined && 'disk-health.full' in view.facets && view
   })
   expect(known.facets).toHaveProperty(['disk-health.full'])
   const { id } = await client.submit('vm-01', 'disk-health.measure', { path: '/' })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -86,6 +87,9 @@ describe.skipIf(problem !== undefined)('the pages of the dashboard', () => {
         await page.waitForSelector('h1')
         await page.waitForLoadState('networkidle')
         await page.waitForFunction(() => document.querySelector('.skeleton') === null)
+        // For the README and the docs: SCREENSHOTS=<folder>.
+        if (process.env.SCREENSHOTS)
+          await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name} (${look.name}).png`) })
         found.push(...(await accessibilityProblems(page)).map((line) => `${name}: ${line}`))
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
         if (wide > 0) found.push(`${name}: the page is ${wide} px wider than the screen`)

@@ -19,7 +19,15 @@ export interface Audit {
   readonly examples: readonly string[]
 }
 
-const terminal = new Set(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted', 'expired', 'rejected'])
+const terminal = new Set([
+  'succeeded',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'interrupted',
+  'expired',
+  'rejected',
+])
 
 export function isTerminal({ state }: Pick<CommandView, 'state'>): boolean {
   return terminal.has(state)
@@ -77,7 +85,8 @@ export async function auditCommands(
     }
     const text = await client.output(id)
     const hash = createHash('sha256').update(text).digest('hex')
-    if (hash !== body.output.sha256) count('wrongOutput', `${id}: ${text.length} characters stored, hash differs`)
+    if (hash !== body.output.sha256)
+      count('wrongOutput', `${id}: ${text.length} characters stored, hash differs`)
     else if (body.state === 'succeeded' && text !== expectedOutput(id, name, lines))
       count('wrongOutput', `${id}: not what the command wrote`)
   }
@@ -98,7 +107,9 @@ export function isClean(audit: Audit): boolean {
 
 export function describeAudit(audit: Audit): string {
   const { accepted, lost, startedTwice, untrue, notTerminal, wrongOutput, examples } = audit
-  const parts = [`${accepted} accepted: ${lost} lost, ${startedTwice} started twice, ${notTerminal} not terminal`]
+  const parts = [
+    `${accepted} accepted: ${lost} lost, ${startedTwice} started twice, ${notTerminal} not terminal`,
+  ]
   parts.push(`${wrongOutput} with wrong output`)
   if (untrue > 0) parts.push(`${untrue} untrue`)
   if (examples.length > 0) parts.push(`(${examples.slice(0, 3).join('; ')})`)

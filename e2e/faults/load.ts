@@ -1,4 +1,4 @@
-import { auditCommands, type Audit, isTerminal, type Owed } from './audit.ts'
+import { type Audit, auditCommands, isTerminal, type Owed } from './audit.ts'
 import type { Lab } from './fault.ts'
 import type { Rig } from './rig.ts'
 
@@ -17,8 +17,17 @@ export function createLoad(lab: Lab, rig: Rig, { lines = 30, pauseMs = 20 } = {}
     owed,
     async submit(agentId) {
       const name = lab.random.pick(['lab.work', 'lab.serial'] as const)
-      const input = { ledger: rig.ledger, lines: lab.random.between(0, lines), pauseMs: lab.random.between(0, pauseMs) }
-      const { id } = await rig.patient.submit(agentId, name, input, `load-${owed.length}-${lab.random.next()}`)
+      const input = {
+        ledger: rig.ledger,
+        lines: lab.random.between(0, lines),
+        pauseMs: lab.random.between(0, pauseMs),
+      }
+      const { id } = await rig.patient.submit(
+        agentId,
+        name,
+        input,
+        `load-${owed.length}-${lab.random.next()}`,
+      )
       owed.push({ id, lines: input.lines, name })
       return id
     },

@@ -54,8 +54,13 @@ for (const fault of chosen) {
   console.log(`${good ? '✓' : '✗'}  ${fault.name} (${seconds.toFixed(0)} s): ${fault.title}`)
   if (values.prove === true) console.log(`   broken     ${fault.sabotage?.what}`)
   console.log(`   required   ${fault.required}\n   reached    ${reached}`)
-  if (!good) console.log(`   again      npm run faults -- --only ${fault.name} --seed ${seed}${size === 'smoke' ? ' --smoke' : ''}`)
+  if (!good)
+    console.log(
+      `   again      npm run faults -- --only ${fault.name} --seed ${seed}${size === 'smoke' ? ' --smoke' : ''}`,
+    )
   console.log('')
 }
-console.log(`${chosen.length - failed} of ${chosen.length} as required, ${((performance.now() - began) / 60_000).toFixed(1)} min, seed ${seed}`)
+console.log(
+  `${chosen.length - failed} of ${chosen.length} as required, ${((performance.now() - began) / 60_000).toFixed(1)} min, seed ${seed}`,
+)
 process.exit(failed > 0 ? 1 : 0)

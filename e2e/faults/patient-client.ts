@@ -4,9 +4,20 @@ import type { Answer, FleetClient } from '@fleetupdate/sdk/testing'
 
 /** Talks to a server that may be away at any moment: asks again until it answers. */
 export interface PatientClient {
-  request<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>
+  request<T = unknown>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer<T>>
   /** Submits with an Idempotency-Key until it is accepted: afterwards the server owes this command. */
-  submit(agentId: string, command: string, input: unknown, key: string, options?: object): Promise<CommandView>
+  submit(
+    agentId: string,
+    command: string,
+    input: unknown,
+    key: string,
+    options?: object,
+  ): Promise<CommandView>
   agent(id: string): Promise<AgentView | undefined>
   command(id: string): Promise<CommandView>
   output(id: string): Promise<string>
@@ -38,7 +49,8 @@ export function createPatientClient(client: FleetClient): PatientClient {
         { command, input, ...options },
         { 'idempotency-key': key },
       )
-      if (answer.status !== 202) throw new Error(`${command} was not accepted: ${JSON.stringify(answer.body)}`)
+      if (answer.status !== 202)
+        throw new Error(`${command} was not accepted: ${JSON.stringify(answer.body)}`)
       return answer.body
     },
     async agent(id) {

@@ -9,6 +9,8 @@ export interface Proxy {
   reset(): void
   /** Called when a WebSocket was accepted by the server. */
   onUpgraded: () => void
+  /** Called when the proxy refused a WebSocket. */
+  onRefused: () => void
   close(): Promise<void>
 }
 
@@ -32,9 +34,10 @@ export async function startProxy(targetPort: number, latencyMs = 0): Promise<Pro
     client.on('data', (bytes) => {
       const asksUpgrade = isFirst && /^upgrade: websocket/im.test(bytes.toString('latin1'))
       isFirst = false
-      if (asksUpgrade && mode === 'no-upgrade')
+      if (asksUpgrade && mode === 'no-upgrade') {
         client.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
-      else later(latencyMs, () => upstream.write(bytes))
+        proxy.onRefused()
+      } else later(latencyMs, () => upstream.write(bytes))
     })
     let isAnswered = false
     upstream.on('data', (bytes) => {
@@ -69,6 +72,7 @@ export async function startProxy(targetPort: number, latencyMs = 0): Promise<Pro
       }
     },
     onUpgraded: () => undefined,
+    onRefused: () => undefined,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

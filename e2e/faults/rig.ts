@@ -71,7 +71,13 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
     patient: createPatientClient(fleet.client),
     ledger: join(lab.folder, 'ledger'),
     startAgent(id, options = {}) {
-      const agent = createAgent(id, { folder: lab.folder, entry: lab.build.agent, executors, url: fleet.url, ...options })
+      const agent = createAgent(id, {
+        folder: lab.folder,
+        entry: lab.build.agent,
+        executors,
+        url: fleet.url,
+        ...options,
+      })
       lab.onEnd(() => agent.kill('SIGKILL'))
       agent.start()
       return agent
@@ -102,7 +108,14 @@ function createAgent(id: string, settings: AgentSettings): AgentProcess {
   const stateDir = join(settings.folder, 'agents', id)
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const config = join(stateDir, 'config.yaml')
-  const keys = { id, server_url: settings.url, psk, state_dir: stateDir, executors: [settings.executors], poll_interval: 5 }
+  const keys = {
+    id,
+    server_url: settings.url,
+    psk,
+    state_dir: stateDir,
+    executors: [settings.executors],
+    poll_interval: 5,
+  }
   const lines = Object.entries(keys).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(config, ['agent:', ...lines, ''].join('\n'), { mode: 0o600 })
   const [program = process.execPath, ...args] = [...(settings.prefix ?? []), process.execPath, settings.entry]

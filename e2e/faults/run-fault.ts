@@ -14,7 +14,10 @@ export interface FaultOptions {
 }
 
 /** Runs one fault from a clean folder; whatever it started is ended. What it throws becomes a failed verdict. */
-export async function runFault(fault: Fault, options: FaultOptions): Promise<Verdict & { readonly seconds: number }> {
+export async function runFault(
+  fault: Fault,
+  options: FaultOptions,
+): Promise<Verdict & { readonly seconds: number }> {
   const { size, seed, note = () => undefined, build: manner = 'as-it-is' } = options
   const began = performance.now()
   const endings: (() => unknown)[] = []

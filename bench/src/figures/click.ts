@@ -5,6 +5,8 @@ import { milliseconds, percentile } from '../table.ts'
 
 const simulated = 1000
 const clicks = 200
+/** On a busy machine fewer clicks have to do. */
+const mostMs = 40_000
 
 /**
  * From the click to the first byte of output in the browser: POST of a command for a real agent, then its output on the tab's live socket, while 1,000
@@ -41,12 +43,13 @@ export const click: Measure = {
     try {
       for (let i = 0; i < 5; i++) await clickOnce()
       const times: number[] = []
-      for (let i = 0; i < clicks; i++) times.push(await clickOnce())
+      const until = performance.now() + mostMs
+      while (times.length < clicks && performance.now() < until) times.push(await clickOnce())
       const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)]
       return [
         {
           name: 'click to first output byte, 1,000 agents',
-          reached: `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`,
+          reached: `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)} of ${times.length}`,
           bar: 'p50 ≤ 10 ms, p99 ≤ 50 ms',
           ok: p50 <= 10 && p99 <= 50,
         },

@@ -10,6 +10,8 @@ import { createPasswords } from './passwords.ts'
 import { peopleRoutes } from './routes.ts'
 import { createOrigins, type Origins } from './same-origin.ts'
 import type { Sealer } from './sealer.ts'
+import { createSecondFactor } from './second-factor.ts'
+import { secondFactorRoutes } from './second-factor-routes.ts'
 import { openServerSecrets, type ServerSecrets } from './server-secrets.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { createSessions, type Sessions } from './sessions.ts'
@@ -64,7 +66,8 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
   const backoff = createLoginBackoff(store, now)
   const origins = createOrigins(config)
   const cookie = createSessionCookie(origins)
-  const login = createLogin({ store, users, passwords, backoff, sessions, audit })
+  const second = createSecondFactor(store, sealer, now)
+  const login = createLogin({ store, users, passwords, backoff, sessions, audit, second })
 
   const sweep = (): void => {
     Promise.all([sessions.sweep(), backoff.sweep()]).catch(onSweepError)
@@ -78,6 +81,7 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
     routes: [
       ...peopleRoutes({ login, sessions, tokens, cookie, origins, audit }),
       ...userRoutes({ store, users, passwords, sessions, tokens, audit }),
+      ...secondFactorRoutes({ login, users, sessions, second, audit }),
       ...apiTokenRoutes({ store, tokens, audit, now }),
     ],
     authenticate: createAuthenticator({ sessions, tokens, cookie, origins }),

@@ -72,4 +72,24 @@ export const peopleMigrations: readonly Migration[] = [
         .execute()
     },
   },
+  {
+    name: '0003-second-factor',
+    async up(db) {
+      await db.schema
+        .createTable('user_totp')
+        .addColumn('userId', 'text', (c) =>
+          c.primaryKey().notNull().references('users.id').onDelete('cascade'),
+        )
+        .addColumn('sealed', 'blob', (c) => c.notNull())
+        .addColumn('confirmedAt', 'integer')
+        .addColumn('lastStep', 'integer', (c) => c.notNull())
+        .execute()
+      await db.schema
+        .createTable('user_recovery_codes')
+        .addColumn('userId', 'text', (c) => c.notNull().references('users.id').onDelete('cascade'))
+        .addColumn('hash', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('user_recovery_codes_pk', ['userId', 'hash'])
+        .execute()
+    },
+  },
 ]

@@ -28,6 +28,9 @@ const Credentials = Type.Object(
   {
     username: Type.String({ minLength: 1, maxLength: 128 }),
     password: Type.String({ minLength: 1, maxLength: 1024 }),
+    code: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 40, description: 'Of the second factor, where it is on' }),
+    ),
   },
   closed,
 )
@@ -67,8 +70,8 @@ export function peopleRoutes({
       async handle(call) {
         // Else another site could sign a visitor in as somebody else.
         if (!origins.isSameOrigin(call.request)) throw fleetError('FLT_HTTP_CROSS_SITE')
-        const { username, password } = credentials.Parse(call.body)
-        const { token, expiresAt, user } = await login.logIn({ username, password, address: call.request.ip })
+        const attempt = { ...credentials.Parse(call.body), address: call.request.ip }
+        const { token, expiresAt, user } = await login.logIn(attempt)
         cookie.set(call.request, call.reply, token, expiresAt)
         return { token, expiresAt: iso(expiresAt), user: { name: user.name, role: user.role } }
       },

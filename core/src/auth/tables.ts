@@ -25,6 +25,10 @@ export interface PeopleTables {
   }
   /** Apart from `api_tokens`, so that no listing can select it. SHA-256. */
   api_token_secrets: { tokenId: string; hash: Uint8Array }
+  /** `sealed` for the context `totp:<userId>`; `confirmedAt` null: not on yet. Codes up to `lastStep` are used. */
+  user_totp: { userId: string; sealed: Uint8Array; confirmedAt: number | null; lastStep: number }
+  /** One row per code that was not used; SHA-256. */
+  user_recovery_codes: { userId: string; hash: string }
   /** One row per client address, and one per user and address. `evaluated` counts the tries since `windowAt`. */
   login_backoff: {
     key: string

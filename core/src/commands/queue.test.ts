@@ -255,12 +255,18 @@ describe('cancel', () => {
     await ended
   })
 
-  test('ends an offer that nobody answered when it can no longer be accepted', async () => {
-    await online()
+  test('asks the agent about an offer that nobody answered, and believes only its word that it never started', async () => {
+    const agent = await online()
+    const offered = agent.next('offer')
     const { body } = await submit('wire.run')
+    const { notAfter } = await offered
     expect((await cancel(body.id)).body.state).toBe('offered')
-    const ended = becomes(body.id, 'cancelled')
+    const asked = agent.next('offer')
     fleet.advance(65_001)
+    expect((await asked).notAfter).toBe(notAfter)
+    expect((await fleet.call('GET', `/api/commands/${body.id}`)).body.state).toBe('offered')
+    const ended = becomes(body.id, 'cancelled')
+    agent.send({ type: 'reject', commandId: body.id, epoch: 1, kind: 'cancelled', reason: 'never began' })
     await ended
   })
 

@@ -9,8 +9,8 @@ import { registerErrorHandler } from '../http/error-handler.ts'
 import { createLog } from '../log.ts'
 import { createStore } from '../store/create-store.ts'
 import type { Store } from '../store/store.ts'
-import { createPluginHost, type PluginHost } from './host.ts'
 import type { FleetServices } from './fleet-services.ts'
+import { createPluginHost, type PluginHost } from './host.ts'
 import { pluginMigrations } from './tables.ts'
 
 let dir: string

@@ -8,11 +8,11 @@ import { createContracts, type LiveContracts } from './contracts.ts'
 import { readDisabled, writeDisabled } from './disabled-plugins.ts'
 import { type Discovered, discoverPlugin, discoverPlugins } from './discover.ts'
 import { createDisposers, type Disposers } from './disposers.ts'
+import type { FleetServices } from './fleet-services.ts'
 import { createInstance, type PluginInstance, type PluginRoute } from './instance.ts'
 import { loadServerPart } from './load-server-part.ts'
 import { orderPlugins } from './order.ts'
 import { createRouteTable } from './route-table.ts'
-import type { FleetServices } from './fleet-services.ts'
 
 export type PluginState = 'active' | 'disabled' | 'failed'
 

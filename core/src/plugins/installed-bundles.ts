@@ -5,12 +5,17 @@ import { type OpenedBundle, openBundle } from '@fleetupdate/sdk/bundle'
 /** The bundles an admin installed: unpacked under `DATA_DIR/plugins/<id>`, as they came under `DATA_DIR/plugin-bundles`. */
 export interface InstalledBundles {
   /** The bundle a plugin was installed from; undefined where it did not come by this road. */
-  read(id: string): Promise<OpenedBundle | undefined>
+  read(id: string): Promise<InstalledBundle | undefined>
   /** Where its files are. */
   folderOf(id: string): string
   /** Puts the files in place of an earlier version, whole or not at all; answers the folder. */
   write(bytes: Buffer): Promise<string>
   remove(id: string): Promise<void>
+}
+
+export interface InstalledBundle extends OpenedBundle {
+  /** The file as it came. */
+  readonly bytes: Buffer
 }
 
 /** Opens the folders, and finishes or takes back what a crash interrupted. */
@@ -33,7 +38,7 @@ export async function openInstalledBundles(dataDir: string): Promise<InstalledBu
   return {
     async read(id) {
       const bytes = await readFile(paths(id).bundle).catch(() => undefined)
-      return bytes && openBundle(bytes)
+      return bytes && { ...openBundle(bytes), bytes }
     },
     folderOf: (id) => paths(id).folder,
     async write(bytes) {

@@ -23,7 +23,10 @@ export interface BundleOffer {
 export interface PluginInstaller {
   /** Opens an uploaded bundle and keeps it in memory for a quarter of an hour. Throws FLT_BUNDLE_… or FLT_PLUGIN_…. */
   offer(bytes: Buffer): Promise<BundleOffer>
-  /** Installs and starts exactly what was shown. */
+  /**
+   * Installs and starts exactly what was shown. Where a new version does not start, the one before is put back and
+   * FLT_PLUGIN_NOT_STARTED thrown; the first version of a plugin stays as it is, failed.
+   */
   confirm(id: string, sha256: string): Promise<PluginStatus>
   /** Stops a plugin and deletes its files. Its database stays. */
   remove(id: string): Promise<void>
@@ -70,8 +73,13 @@ export function createInstaller(host: PluginHost, bundles: InstalledBundles): Pl
       if (!found || found.id !== id || found.untilMs < Date.now())
         throw fleetError('FLT_PLUGIN_OFFER_GONE', { id: id.slice(0, 64) })
       waiting.delete(sha256)
-      await open(found.bytes)
-      return host.install(await bundles.write(found.bytes))
+      const { version } = (await open(found.bytes)).statement
+      const before = await bundles.read(id)
+      const status = await host.install(await bundles.write(found.bytes))
+      if (status.state === 'active' || !before) return status
+      await host.install(await bundles.write(before.bytes))
+      const { reason = status.state } = status
+      throw fleetError('FLT_PLUGIN_NOT_STARTED', { id, version, reason, before: before.statement.version })
     },
     async remove(id) {
       requireInstalled(id)

@@ -47,8 +47,10 @@ export const useSession = defineStore('session', () => {
         known.value = true
       }
     },
-    async login(username: string, password: string): Promise<void> {
-      enter(await request('POST', 'auth/login', { body: { username, password } }))
+    /** `code` is that of the second factor, where the server asked for it. */
+    async login(username: string, password: string, code?: string): Promise<void> {
+      const more = code === undefined ? {} : { code }
+      enter(await request('POST', 'auth/login', { body: { username, password, ...more } }))
     },
     async logout(): Promise<void> {
       await request('POST', 'auth/logout', { body: {} }).catch(() => undefined)

@@ -54,7 +54,7 @@ export const killApt: Fault = {
   problem: aptRootProblem,
   async run(lab) {
     const apt = await startAptRig(lab)
-    const rounds = lab.scale({ smoke: 3, full: 50 })
+    const rounds = lab.scale({ smoke: 2, full: 50 })
     let recovered = 0
     let survived = 0
     const wrong: string[] = []
@@ -65,7 +65,8 @@ export const killApt: Fault = {
       const killed = await killOne(apt.root, lab)
       const first = await apt.finished(id)
       if (first.state === 'succeeded') survived++
-      else if (killed && (first.state !== 'failed' || !first.reason)) wrong.push(`${first.state}: ${first.reason}`)
+      else if (killed && (first.state !== 'failed' || !first.reason))
+        wrong.push(`${first.state}: ${first.reason}`)
       const next = await apt.finished(await apt.upgrade())
       const now = await apt.installed('fleet-demo')
       if (next.state === 'succeeded' && now === `install ok installed ${version}`) recovered++
@@ -113,17 +114,22 @@ async function processesOf(root: AptRoot, name: string): Promise<number[]> {
 /** Everything a package may do to an upgrade besides going well. */
 export const nastyPackages: Fault = {
   name: 'nasty-packages',
-  title: 'conffile and debconf questions, failing maintainer script, a script that kills the agent',
+  title: 'a changed conffile, a script that asks, a failing script, a script that kills the agent',
   required: 'right state and reason each, 0 prompts, 0 upgrades killed',
   problem: aptRootProblem,
   async run(lab) {
     const apt = await startAptRig(lab)
     const { root } = apt
     const wrong: string[] = []
-    const expectRun = async (what: string, state: string, check: (command: CommandView) => boolean): Promise<void> => {
+    const expectRun = async (
+      what: string,
+      state: string,
+      check: (command: CommandView) => boolean,
+    ): Promise<void> => {
       const command = await apt.finished(await apt.upgrade())
       lab.note(`${what}: ${command.state} ${command.reason ?? ''}`)
-      if (command.state !== state || !check(command)) wrong.push(`${what}: ${command.state} (${command.reason})`)
+      if (command.state !== state || !check(command))
+        wrong.push(`${what}: ${command.state} (${command.reason})`)
     }
     const always = (): boolean => true
 
@@ -147,7 +153,11 @@ export const nastyPackages: Fault = {
     // The agent's command line is the same inside the root: what a postinst that restarts the service would do to it.
     await root.offer('fleet-demo', '5.0', { scripts: { postinst: killAgentScript } })
     const id = await apt.upgrade()
-    await apt.rig.client.until('the agent to be killed', async () => (await apt.rig.client.agent('apt-1'))?.status === 'offline', 60_000)
+    await apt.rig.client.until(
+      'the agent to be killed',
+      async () => (await apt.rig.client.agent('apt-1'))?.status === 'offline',
+      60_000,
+    )
     const agent = installedAgentAgain(apt)
     lab.onEnd(() => agent.kill('SIGKILL'))
     const command = await apt.finished(id)
@@ -163,7 +173,7 @@ export const nastyPackages: Fault = {
 }
 
 const killAgentScript = `for p in /proc/[0-9]*; do
-  if tr '\\\\0' ' ' < $p/cmdline 2>/dev/null | grep -q 'agent/main.js $'; then
+  if tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q 'agent/main.js $'; then
     [ "$(readlink $p/root)" = "/" ] && kill -9 \${p#/proc/}
   fi
 done
@@ -180,6 +190,7 @@ export const aptLock: Fault = {
   name: 'apt-lock',
   title: "another process holds apt's lock for a while",
   required: 'the run waits, then upgrades; while it waits it says who holds the lock',
+  sizes: ['full'],
   problem: aptRootProblem,
   async run(lab) {
     const apt = await startAptRig(lab)

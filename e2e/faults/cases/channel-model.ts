@@ -81,9 +81,16 @@ export const channelModel: Fault = {
       }
     })
     const seed = lab.random.between(0, 2 ** 31 - 1)
-    const result = await fc.check(property, { numRuns, seed, interruptAfterTimeLimit: lab.scale({ smoke: 60_000, full: 900_000 }) })
+    const result = await fc.check(property, {
+      numRuns,
+      seed,
+      interruptAfterTimeLimit: lab.scale({ smoke: 60_000, full: 900_000 }),
+    })
     if (result.failed && result.counterexample)
-      return { passed: false, reached: `counterexample after ${result.numRuns} runs: ${describe(result.errorInstance)}\n${JSON.stringify(result.counterexample[0])}` }
+      return {
+        passed: false,
+        reached: `counterexample after ${result.numRuns} runs: ${describe(result.errorInstance)}\n${JSON.stringify(result.counterexample[0])}`,
+      }
     return { passed: result.numRuns >= numRuns, reached: `${result.numRuns} runs: 0 counterexamples` }
   },
 }

@@ -26,7 +26,12 @@ export const wrongClocks: Fault = {
     const chosen = lab.size === 'smoke' ? offsets.slice(1, 3) : offsets
     const ids = chosen.map((_, i) => `vm-${i + 1}`)
     chosen.forEach((offset, i) => {
-      const env = { LD_PRELOAD: library ?? '', FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' }
+      const env = {
+        LD_PRELOAD: library ?? '',
+        FAKETIME: offset,
+        FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        DONT_FAKE_MONOTONIC: '1',
+      }
       rig.startAgent(ids[i] ?? '', { env })
     })
     await rig.online(ids)

@@ -79,7 +79,10 @@ export const fullDisk: Fault = {
     for (let i = 0; i < 400 && (statuses.get(507) ?? 0) < 5; i++) {
       const path = '/api/agents/vm-1/commands'
       const input = { ledger: rig.ledger, lines: 1, pauseMs: 0 }
-      const { status, body } = await rig.client.request<{ code?: string }>('POST', path, { command: 'lab.work', input })
+      const { status, body } = await rig.client.request<{ code?: string }>('POST', path, {
+        command: 'lab.work',
+        input,
+      })
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
       if (status === 202) accepted++
       else if (status === 507 && body.code !== 'FLT_STORE_FULL') statuses.set(0, 1)
@@ -88,7 +91,10 @@ export const fullDisk: Fault = {
     rmSync(ballast)
     await rig.client.until('room for submits', async () => {
       const input = { ledger: rig.ledger, lines: 0, pauseMs: 0 }
-      return (await rig.client.request('POST', '/api/agents/vm-1/commands', { command: 'lab.work', input })).status === 202
+      return (
+        (await rig.client.request('POST', '/api/agents/vm-1/commands', { command: 'lab.work', input }))
+          .status === 202
+      )
     })
     for (let i = 0; i < 5; i++) await load.submit('vm-1')
     const audit = await load.audit()
@@ -143,7 +149,12 @@ export const powerCut: Fault = {
       process.kill(rig.fleet.server.pid, 'SIGCONT')
       const folder = join(lab.folder, `cut-${cut}`)
       await mountExisting(lab, copy, folder)
-      const after = await startTestFleet({ serverEntry: lab.build.server, pluginDirs: [], agents: [], dataDir: folder })
+      const after = await startTestFleet({
+        serverEntry: lab.build.server,
+        pluginDirs: [],
+        agents: [],
+        dataDir: folder,
+      })
       lab.onEnd(() => after.server.kill('SIGKILL'))
       opened++
       for (const id of owed)
@@ -188,7 +199,9 @@ export const failingFsync: Fault = {
     const { server } = rig.fleet
     const askedMs = performance.now()
     const inject = ['-e', 'trace=fsync,fdatasync', '-e', 'inject=fsync,fdatasync:error=EIO']
-    const tracer = spawn('strace', ['-f', '-o', '/dev/null', '-p', String(server.pid), ...inject], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const tracer = spawn('strace', ['-f', '-o', '/dev/null', '-p', String(server.pid), ...inject], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     lab.onEnd(() => tracer.kill('SIGKILL'))
     await once(tracer.stderr, 'data')
     const input = { ledger: rig.ledger, lines: 1, pauseMs: 0 }

@@ -19,7 +19,9 @@ export const killAgent: Fault = {
   async run(lab) {
     const rounds = lab.scale({ smoke: 20, full: 300 })
     const rig = await startRig(lab)
-    const agents = Array.from({ length: lab.scale({ smoke: 3, full: 5 }) }, (_, i) => rig.startAgent(`vm-${i + 1}`))
+    const agents = Array.from({ length: lab.scale({ smoke: 3, full: 5 }) }, (_, i) =>
+      rig.startAgent(`vm-${i + 1}`),
+    )
     await rig.online(agents.map(({ id }) => id))
     const owed: Owed[] = []
     let slowestMs = 0

@@ -7,7 +7,8 @@ import { startRig } from '../rig.ts'
 export const killServer: Fault = {
   name: 'kill-server',
   title: 'kill -9 the server at random moments while many agents work',
-  required: '500 kills, 1,000 commands, 20 agents: 0 acknowledged lost, 0 started twice, 0 not terminal after 60 s',
+  required:
+    '500 kills, 1,000 commands, 20 agents: 0 acknowledged lost, 0 started twice, 0 not terminal after 60 s',
   sabotage: {
     what: 'a result is acknowledged before it is stored',
     file: 'server',
@@ -64,7 +65,10 @@ export const killServer: Fault = {
       .catch(() => undefined)
     const seconds = ((performance.now() - backMs) / 1000).toFixed(0)
     const audit = await auditCommands(rig.patient, owed, rig.ledger)
-    return { passed: isClean(audit), reached: `${kills} kills, ${describeAudit(audit)}, ${audit.states.succeeded} succeeded; all ended ${seconds} s after the agents were back` }
+    return {
+      passed: isClean(audit),
+      reached: `${kills} kills, ${describeAudit(audit)}, ${audit.states.succeeded} succeeded; all ended ${seconds} s after the agents were back`,
+    }
   },
 }
 

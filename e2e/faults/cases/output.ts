@@ -22,7 +22,9 @@ export const wildOutput: Fault = {
       { kind: 'one-line', bytes: 10 * megabyte },
       { kind: 'binary', bytes: lab.scale({ smoke: 6, full: 30 }) * megabyte },
     ]
-    const commands = await Promise.all(inputs.map((input, i) => rig.patient.submit('vm-1', 'lab.pour', input, `pour-${i}`)))
+    const commands = await Promise.all(
+      inputs.map((input, i) => rig.patient.submit('vm-1', 'lab.pour', input, `pour-${i}`)),
+    )
     const load = createLoad(lab, rig)
     for (let i = 0; i < 5; i++) await load.submit('vm-1')
     let highest = 0

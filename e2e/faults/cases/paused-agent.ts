@@ -9,7 +9,8 @@ import { startRig } from '../rig.ts'
 export const pausedAgent: Fault = {
   name: 'paused-agent',
   title: 'SIGSTOP the agent while its command is cancelled and queued again',
-  required: '0 started twice, state true, terminal ≤ 30 s after it is back; silent for 60 s: unknown in ≤ 75 s',
+  required:
+    '0 started twice, state true, terminal ≤ 30 s after it is back; silent for 60 s: unknown in ≤ 75 s',
   async run(lab) {
     const rig = await startRig(lab)
     const agent = rig.startAgent('vm-1')

@@ -13,7 +13,12 @@ export const restoredServer: Fault = {
   sabotage: {
     what: 'the agent forgets what it did once the server acknowledged it',
     file: 'agent',
-    edits: [{ find: /await (\w+)\((\w+)\.file\("acknowledged"\),/, replace: 'known.delete(commandId),await rm($2.dir,{recursive:!0,force:!0}),await $1("/dev/null",' }],
+    edits: [
+      {
+        find: /await (\w+)\((\w+)\.file\("acknowledged"\),/,
+        replace: 'known.delete(commandId),await rm($2.dir,{recursive:!0,force:!0}),await $1("/dev/null",',
+      },
+    ],
   },
   async run(lab) {
     const rig = await startRig(lab)

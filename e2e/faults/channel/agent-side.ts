@@ -1,11 +1,11 @@
 import { appendFile } from 'node:fs/promises'
+import { claimAttempt, readCancel, readRequest, writeEnding } from '@fleetupdate/agent/src/attempts.ts'
+import { createServerClock } from '@fleetupdate/agent/src/clock.ts'
+import { createDispatcher } from '@fleetupdate/agent/src/dispatcher.ts'
+import type { HostedExecutor } from '@fleetupdate/agent/src/executor-host.ts'
+import { openJournal } from '@fleetupdate/agent/src/journal.ts'
+import type { RunnerStart } from '@fleetupdate/agent/src/runner-start.ts'
 import type { AgentFrame, ServerFrame } from '@fleetupdate/sdk/protocol'
-import { claimAttempt, readCancel, readRequest, writeEnding } from '../../../agent/src/attempts.ts'
-import { createServerClock } from '../../../agent/src/clock.ts'
-import { createDispatcher } from '../../../agent/src/dispatcher.ts'
-import type { HostedExecutor } from '../../../agent/src/executor-host.ts'
-import { openJournal } from '../../../agent/src/journal.ts'
-import type { RunnerStart } from '../../../agent/src/runner-start.ts'
 import { modelContract } from './server-side.ts'
 
 /** A runner apart from the agent: it goes on when the agent dies, one step when it is told. */

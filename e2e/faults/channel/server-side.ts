@@ -1,30 +1,33 @@
-import { defineContract, Type } from '@fleetupdate/sdk'
+import { createExecutorSets } from '@fleetupdate/core/src/agents/executor-sets.ts'
+import { createFactHooks } from '@fleetupdate/core/src/agents/fact-hooks.ts'
+import { createFacts } from '@fleetupdate/core/src/agents/facts.ts'
+import { createFleetIndex } from '@fleetupdate/core/src/agents/fleet-index.ts'
+import { createInbound } from '@fleetupdate/core/src/agents/gateway/inbound.ts'
+import { agentMigrations } from '@fleetupdate/core/src/agents/migrations.ts'
+import { createPresence } from '@fleetupdate/core/src/agents/presence.ts'
+import type { AgentSession } from '@fleetupdate/core/src/agents/session.ts'
+import { createAudit } from '@fleetupdate/core/src/audit/create-audit.ts'
+import { auditMigrations } from '@fleetupdate/core/src/audit/migrations.ts'
+import { commandMigrations } from '@fleetupdate/core/src/commands/migrations.ts'
+import { createOutputHook } from '@fleetupdate/core/src/commands/output-hook.ts'
+import { type CommandQueue, createCommandQueue } from '@fleetupdate/core/src/commands/queue.ts'
+import { createEventBus } from '@fleetupdate/core/src/events/bus.ts'
+import { compileContract } from '@fleetupdate/core/src/plugins/compile-contract.ts'
+import { createContracts } from '@fleetupdate/core/src/plugins/contracts.ts'
+import { createStore } from '@fleetupdate/core/src/store/create-store.ts'
+import type { Store } from '@fleetupdate/core/src/store/store.ts'
 import type { OutputChunk } from '@fleetupdate/sdk'
+import { defineContract, Type } from '@fleetupdate/sdk'
 import type { AgentFrame, ServerFrame } from '@fleetupdate/sdk/protocol'
-import { createExecutorSets } from '../../../core/src/agents/executor-sets.ts'
-import { createFactHooks } from '../../../core/src/agents/fact-hooks.ts'
-import { createFacts } from '../../../core/src/agents/facts.ts'
-import { createFleetIndex } from '../../../core/src/agents/fleet-index.ts'
-import { createInbound } from '../../../core/src/agents/gateway/inbound.ts'
-import { agentMigrations } from '../../../core/src/agents/migrations.ts'
-import { createPresence } from '../../../core/src/agents/presence.ts'
-import type { AgentSession } from '../../../core/src/agents/session.ts'
-import { createAudit } from '../../../core/src/audit/create-audit.ts'
-import { auditMigrations } from '../../../core/src/audit/migrations.ts'
-import { commandMigrations } from '../../../core/src/commands/migrations.ts'
-import { createOutputHook } from '../../../core/src/commands/output-hook.ts'
-import { type CommandQueue, createCommandQueue } from '../../../core/src/commands/queue.ts'
-import { createEventBus } from '../../../core/src/events/bus.ts'
-import { compileContract } from '../../../core/src/plugins/compile-contract.ts'
-import { createContracts } from '../../../core/src/plugins/contracts.ts'
-import { createStore } from '../../../core/src/store/create-store.ts'
-import type { Store } from '../../../core/src/store/store.ts'
 
 const work = { input: Type.Object({ lines: Type.Integer() }, { additionalProperties: false }) }
 
 /** The two commands of the model: with a lane and without. */
 export const modelContract = defineContract('model', {
-  commands: { free: { ...work, cancel: 'safe-point' }, serial: { ...work, lane: 'model', cancel: 'safe-point' } },
+  commands: {
+    free: { ...work, cancel: 'safe-point' },
+    serial: { ...work, lane: 'model', cancel: 'safe-point' },
+  },
 })
 
 /** The server's queue, presence and inbox on a real store, for one agent; the store outlives it. */
@@ -68,7 +71,11 @@ export async function openServerDisk(dir: string, workerFile: URL): Promise<Serv
 }
 
 /** Starts a server process's worth of queue on a disk. */
-export async function startServerSide(disk: ServerDisk, agentId: string, instance: number): Promise<ServerSide> {
+export async function startServerSide(
+  disk: ServerDisk,
+  agentId: string,
+  instance: number,
+): Promise<ServerSide> {
   const { store } = disk
   const problems: string[] = []
   const note = (message: string): void => void problems.push(message)
@@ -123,7 +130,9 @@ function appendOutput(output: ServerDisk['output'], chunks: readonly OutputChunk
     const stored = output.get(commandId) ?? { text: '', end: 0 }
     // The contract of an output store: chunks come in order, and of one that overlaps only the rest is taken.
     if (offset > stored.end) throw new Error(`A gap in the output of ${commandId}.`)
-    const rest = Buffer.from(text).subarray(stored.end - offset).toString()
+    const rest = Buffer.from(text)
+      .subarray(stored.end - offset)
+      .toString()
     output.set(commandId, { text: stored.text + rest, end })
   }
 }

@@ -35,7 +35,15 @@ interface Link {
 }
 
 const agentId = 'vm-1'
-const terminal = new Set(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted', 'expired', 'rejected'])
+const terminal = new Set([
+  'succeeded',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'interrupted',
+  'expired',
+  'rejected',
+])
 const hastySeconds = 45
 
 /** A server and an agent with a channel between them that may do anything to frames. */
@@ -60,22 +68,40 @@ export class World {
     await mkdir(folder, { recursive: true })
     await forget(disk)
     const { store } = disk
-    const row = { id: agentId, enrolledAt: time.nowMs(), generation: 1, online: 0, onlineChangedAt: 0, executors: '[]' }
-    await store.write([store.read.insertInto('agents').values({ ...row, apps: '[]', factRevision: 0 } as never).compile()])
+    const row = {
+      id: agentId,
+      enrolledAt: time.nowMs(),
+      generation: 1,
+      online: 0,
+      onlineChangedAt: 0,
+      executors: '[]',
+    }
+    await store.write([
+      store.read
+        .insertInto('agents')
+        .values({ ...row, apps: '[]', factRevision: 0 } as never)
+        .compile(),
+    ])
     const machine: Machine = { stateDir: join(folder, 'state'), runners: [], starts: [], endings: new Map() }
     const server = await startServerSide(disk, agentId, 0)
     let world: World | undefined
-    const agent = await startAgentSide(machine, World.#channelOf(() => world))
+    const agent = await startAgentSide(
+      machine,
+      World.#channelOf(() => world),
+    )
     world = new World(disk, time, machine, server, agent)
     return world
   }
 
   static #channelOf(world: () => World | undefined) {
     return {
-      isOpen: () => world()?.#link?.open === true,
+      isOpen() {
+        const it = world()
+        return it !== undefined && it.#link?.open === true
+      },
       send(frame: AgentFrame) {
         const it = world()
-        if (it?.#link?.open === true) it.#toServer.push(frame)
+        if (it !== undefined && it.#link?.open === true) it.#toServer.push(frame)
       },
     }
   }
@@ -150,7 +176,9 @@ export class World {
       if (starts > 1) throw new Error(`G3: ${asked.id} started ${starts} times.`)
       const ending = this.machine.endings.get(asked.id)
       if (ending && view.state !== ending.state)
-        throw new Error(`G5: ${asked.id} really ${ending.state}, the server says ${view.state} (${view.reason}).`)
+        throw new Error(
+          `G5: ${asked.id} really ${ending.state}, the server says ${view.state} (${view.reason}).`,
+        )
       if (!ending) this.#checkNotRun(asked, view)
       else this.#checkOutput(asked, view, ending.text)
       await this.#resubmit(asked)
@@ -280,14 +308,20 @@ export class World {
     ]
     const ran = this.machine.starts.includes(asked.id)
     if (ran || !allowed.includes(state))
-      throw new Error(`G7: ${asked.id} ${ran ? 'is at work' : 'never ran'}, the server says ${state} (${reason}).`)
+      throw new Error(
+        `G7: ${asked.id} ${ran ? 'is at work' : 'never ran'}, the server says ${state} (${reason}).`,
+      )
   }
 
   #checkOutput(asked: Asked, view: CommandView, text: string): void {
     const stored = this.disk.output.get(asked.id)?.text ?? ''
-    if (stored !== text) throw new Error(`G6: of ${asked.id} is stored ${JSON.stringify(stored)}, written was ${JSON.stringify(text)}.`)
+    if (stored !== text)
+      throw new Error(
+        `G6: of ${asked.id} is stored ${JSON.stringify(stored)}, written was ${JSON.stringify(text)}.`,
+      )
     const hash = createHash('sha256').update(text).digest('hex')
-    if (view.output?.sha256 !== hash) throw new Error(`G6: the hash of ${asked.id} is not that of its output.`)
+    if (view.output?.sha256 !== hash)
+      throw new Error(`G6: the hash of ${asked.id} is not that of its output.`)
   }
 
   /** G8: of one lane, one at a time, in the order of submission. */
@@ -297,7 +331,8 @@ export class World {
     const running = started.filter((id) => !this.machine.endings.has(id))
     if (running.length > 1) throw new Error(`G8: ${running.join(' and ')} run at once.`)
     const order = started.map((id) => lane.indexOf(id))
-    if (order.some((place, i) => i > 0 && place < (order[i - 1] ?? 0))) throw new Error(`G8: started in the order ${order}.`)
+    if (order.some((place, i) => i > 0 && place < (order[i - 1] ?? 0)))
+      throw new Error(`G8: started in the order ${order}.`)
   }
 
   async #views(): Promise<CommandView[]> {

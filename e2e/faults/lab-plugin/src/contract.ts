@@ -15,7 +15,12 @@ export const lab = defineContract('lab', {
   facts: { round: Type.Integer() },
   commands: {
     work: { input: work, result: Type.Object({ lines: Type.Integer() }), cancel: 'safe-point' },
-    serial: { input: work, result: Type.Object({ lines: Type.Integer() }), lane: 'lab', cancel: 'safe-point' },
+    serial: {
+      input: work,
+      result: Type.Object({ lines: Type.Integer() }),
+      lane: 'lab',
+      cancel: 'safe-point',
+    },
     pour: {
       input: Type.Object(
         {

@@ -49,5 +49,7 @@ const blockBytes = 64 * 1024
 const blocks = {
   lines: 'a line of sixty-four bytes, with nothing special in it at all..\n'.repeat(blockBytes / 64),
   'one-line': 'x'.repeat(blockBytes),
-  binary: '\u0000\u001b[31mred\u001b[0m\ud800 and\u0007\u009b\r\n'.repeat(blockBytes / 8).slice(0, blockBytes),
+  binary: '\u0000\u001b[31mred\u001b[0m\ud800 and\u0007\u009b\r\n'
+    .repeat(blockBytes / 8)
+    .slice(0, blockBytes),
 }
