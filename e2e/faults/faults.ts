@@ -4,6 +4,7 @@ import { wrongClocks } from './cases/clocks.ts'
 import { databaseLock, failingFsync, fullDisk, powerCut } from './cases/disk.ts'
 import { killAgent } from './cases/kill-agent.ts'
 import { killServer } from './cases/kill-server.ts'
+import { manyAgents } from './cases/many-agents.ts'
 import { blockedWebSocket, network } from './cases/network.ts'
 import { wildOutput } from './cases/output.ts'
 import { pausedAgent } from './cases/paused-agent.ts'
@@ -25,6 +26,7 @@ export const faults: readonly Fault[] = [
   powerCut,
   wrongClocks,
   wildOutput,
+  manyAgents,
   aptLock,
   killApt,
   nastyPackages,

@@ -264,7 +264,7 @@ describe('cancel', () => {
     const asked = agent.next('offer')
     fleet.advance(65_001)
     expect((await asked).notAfter).toBe(notAfter)
-    expect((await fleet.call('GET', `/api/commands/${body.id}`)).body.state).toBe('offered')
+    expect((await fleet.call('GET', `/api/commands/${body.id}`)).body.state).toBe('unknown')
     const ended = becomes(body.id, 'cancelled')
     agent.send({ type: 'reject', commandId: body.id, epoch: 1, kind: 'cancelled', reason: 'never began' })
     await ended

@@ -1,9 +1,11 @@
 import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { claimAttempt, readCancel, readRequest, writeEnding } from '@fleetupdate/agent/src/attempts.ts'
 import { createServerClock } from '@fleetupdate/agent/src/clock.ts'
 import { createDispatcher } from '@fleetupdate/agent/src/dispatcher.ts'
 import type { HostedExecutor } from '@fleetupdate/agent/src/executor-host.ts'
 import { openJournal } from '@fleetupdate/agent/src/journal.ts'
+import { createPolicy } from '@fleetupdate/agent/src/policy.ts'
 import type { RunnerStart } from '@fleetupdate/agent/src/runner-start.ts'
 import type { AgentFrame, ServerFrame } from '@fleetupdate/sdk/protocol'
 import { modelContract } from './server-side.ts'
@@ -58,6 +60,8 @@ export async function startAgentSide(
     journal,
     executors: { all: [hosted], find: (id) => (id === 'model' ? hosted : undefined), privileges: [] },
     executorFolders: [],
+    // No policy file stands there: everything may start.
+    policy: createPolicy(join(machine.stateDir, 'config.yaml'), { uid: process.getuid?.() ?? 0 }),
     way: 'none',
     clock,
     outbox: {
