@@ -39,6 +39,7 @@ export const services = defineContract('services', {
     status: {
       title: 'Show a unit',
       description: 'Its state, and the last 50 lines it logged.',
+      effect: 'observe',
       input,
       result: UnitState,
       timeoutSeconds: 60,
@@ -46,6 +47,7 @@ export const services = defineContract('services', {
     journal: {
       title: 'Follow a unit',
       description: 'Shows what it logged last, then every new line until it is cancelled.',
+      effect: 'observe',
       input,
       endless: true,
     },
