@@ -33,6 +33,8 @@ export interface ConnectionOptions {
 const socketPatienceMs = 14_000
 const socketTimeoutMs = 10_000
 const stableMs = 30_000
+/** After a session that came about, however short: the next try comes within 4 s. */
+const mostAfterSession = 2
 /** A server that knows this agent and refuses it is asked again this often. */
 const refusedMs = 300_000
 
@@ -125,7 +127,8 @@ export function createConnection(options: ConnectionOptions): Outbox & { run(): 
       }
       if (opened) {
         failingSinceMs = undefined
-        if ((await live(opened)) >= stableMs) failures = 0
+        // The way is open: a network that breaks often must not cost more than a few seconds each time.
+        failures = (await live(opened)) >= stableMs ? 0 : Math.min(failures, mostAfterSession)
       }
       failures += 1
       const waitMs = Math.max(backoffMs(failures), delayFloorMs)
