@@ -82,7 +82,8 @@ export async function startLargeFleet(
       for await (const _ of every(stepMs)) {
         const due = Math.min(wanted, Math.round(((performance.now() - began) / 1000) * perSecond))
         for (; sent < due; sent++) {
-          const index = sent % 2 === 0 ? (sent / 2) % Math.min(inView, agents.length) : (sent * 7) % agents.length
+          const index =
+            sent % 2 === 0 ? (sent / 2) % Math.min(inView, agents.length) : (sent * 7) % agents.length
           const isLast = sent >= wanted - 2 * agents.length
           tell(index, isLast ? packages : (sent * 3) % packages, 0)
         }

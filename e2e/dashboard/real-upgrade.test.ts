@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -49,6 +50,8 @@ describe.skipIf(problem !== undefined)('a real upgrade from the browser', () => 
     await page.click('.host:has-text("apt-01") button:has-text("Log")')
     await page.waitForSelector('.xterm-rows :text("Unpacking")')
     await page.waitForSelector('.hosts [role=progressbar]')
+    // For the docs: SCREENSHOTS=<folder>.
+    if (process.env.SCREENSHOTS) await page.screenshot({ path: join(process.env.SCREENSHOTS, 'upgrade.png') })
     await page.waitForSelector('text=1 of 1 finished')
     await page.waitForSelector('.hosts >> text=Succeeded')
     await page.goto(`${fleet.url}/`)
