@@ -8,8 +8,8 @@ export interface LargeFleet {
   /** Ids in the order of the list. */
   readonly ids: readonly string[]
   /**
-   * Sends so many new facts a second, as evenly as timers allow; every other one is of one of the first 100 agents, which a person has before the eyes. Resolves
-   * with the number sent when the time is over; every agent has then said `packages` packages at last, or nothing.
+   * Sends so many updates a second, as evenly as timers allow. Every other one is of one of the first 100 agents, so that what a person
+   * has before the eyes changes all the time; the last of each of these says `packages` packages. Resolves with the number sent.
    */
   burst(options: {
     readonly perSecond: number
@@ -37,13 +37,20 @@ export async function startLargeFleet(
 
   const tell = (index: number, packages: number, security: number): void => {
     const names = Array.from({ length: packages }, (_, i) => `package-${i}`)
-    const facts = updatesFacts(names, names.slice(0, security))
     const observedAt = new Date().toISOString()
-    const items = Object.entries(facts).map(([fact, value]) => {
-      revisions[index] = (revisions[index] ?? 0) + 1
-      return { plugin: 'os-updates', fact, value, observedAt, revision: revisions[index] ?? 0 }
+    const item = (plugin: string, fact: string, value: unknown) => {
+      const revision = (revisions[index] ?? 0) + 1
+      revisions[index] = revision
+      return { plugin, fact, value, observedAt, revision }
+    }
+    const updates = Object.entries(updatesFacts(names, names.slice(0, security)))
+    agents[index]?.send({
+      type: 'facts',
+      items: [
+        ...updates.map(([fact, value]) => item('os-updates', fact, value)),
+        item('metrics', 'sample', sampleOf((index * 7 + packages * 3) % 100)),
+      ],
     })
-    agents[index]?.send({ type: 'facts', items })
   }
   const startOne = async (index: number): Promise<void> => {
     const identity = await enrol(fleet.url, idOf(index), { id: 'psk', text: 'a-secret-for-tests-0123456789' })
@@ -84,7 +91,7 @@ export async function startLargeFleet(
         for (; sent < due; sent++) {
           const index =
             sent % 2 === 0 ? (sent / 2) % Math.min(inView, agents.length) : (sent * 7) % agents.length
-          const isLast = sent >= wanted - 2 * agents.length
+          const isLast = sent >= wanted - 2 * inView
           tell(index, isLast ? packages : (sent * 3) % packages, 0)
         }
         if (sent >= wanted) break
@@ -97,6 +104,20 @@ export async function startLargeFleet(
 
 function idOf(index: number): string {
   return `sim-${String(index).padStart(5, '0')}`
+}
+
+function sampleOf(cpu: number) {
+  const gibibyte = 2 ** 30
+  return {
+    cpu,
+    cores: 4,
+    load: [0.5, 0.4, 0.3],
+    memory: { total: 8 * gibibyte, used: 3 * gibibyte, available: 4 * gibibyte },
+    swap: { total: gibibyte, used: 0 },
+    disks: [{ mount: '/', used: 20 * gibibyte, total: 40 * gibibyte }],
+    network: { rx: 20_000, tx: 10_000 },
+    uptime: 86_400,
+  }
 }
 
 async function executorsOf({ client }: TestFleet) {

@@ -16,6 +16,7 @@ export function registerErrorHandler(
   app.setErrorHandler((error, request, reply) => {
     const known = toFleetError(error, report)
     refused(known, request)
+    if (known.status === 413) readToEnd(request, reply)
     sendError(known, reply)
   })
   app.setNotFoundHandler((request, reply) => {
@@ -32,6 +33,18 @@ export function toFleetError(error: unknown, report: ReportError): FleetError {
   const id = uuid()
   report(error, id)
   return fleetError('FLT_INTERNAL', { id })
+}
+
+const discardedBytes = 64 * 1024 * 1024
+
+/**
+ * A client that is still sending would see a broken connection instead of the answer: what it announced is read and thrown away,
+ * unless it is absurd.
+ */
+function readToEnd(request: FastifyRequest, reply: FastifyReply): void {
+  if (!(Number(request.headers['content-length']) <= discardedBytes)) return
+  reply.removeHeader('connection')
+  request.raw.resume()
 }
 
 function sendError(known: FleetError, reply: FastifyReply): void {

@@ -36,6 +36,9 @@ export function useFleetList(query: () => FleetQuery, counted: () => readonly st
   const problem = shallowRef<RequestProblem>()
   const loaded = shallowRef(false)
   const more = shallowRef(false)
+  const changed = new Map<string, AgentRow>()
+  const removed = new Set<unknown>()
+  let frame: number | undefined
   let places = new Map<string, number>()
   let cursor: string | null = null
   let abort = new AbortController()
@@ -60,6 +63,7 @@ export function useFleetList(query: () => FleetQuery, counted: () => readonly st
         },
         signal,
       })
+      patch()
       put(
         from === null
           ? page.items.map(slim)
@@ -113,20 +117,33 @@ export function useFleetList(query: () => FleetQuery, counted: () => readonly st
   onScopeDispose(() => {
     clearTimeout(timer)
     clearTimeout(countsTimer)
+    if (frame !== undefined) cancelAnimationFrame(frame)
     abort.abort()
   })
 
+  // A burst is many messages: what they say is put into the list once for each frame that is drawn.
   function take(data: unknown): void {
     if (!isRecord(data)) return
-    const changed = Array.isArray(data.changed) ? data.changed.filter(isRow) : []
-    const removed = new Set(Array.isArray(data.removed) ? data.removed : [])
-    const patched = changed.filter(({ id }) => places.has(id))
-    if (patched.length > 0 || removed.size > 0) {
-      const next = [...rows.value]
-      for (const row of patched) next[places.get(row.id) ?? -1] = slim(row)
-      put(removed.size > 0 ? next.filter(({ id }) => !removed.has(id)) : next)
-    }
+    for (const row of Array.isArray(data.changed) ? data.changed.filter(isRow) : []) changed.set(row.id, row)
+    for (const id of Array.isArray(data.removed) ? data.removed : []) removed.add(id)
+    frame ??= requestAnimationFrame(patch)
     countsTimer ??= setTimeout(readCounts, countsMs)
+  }
+  function patch(): void {
+    if (frame !== undefined) cancelAnimationFrame(frame)
+    frame = undefined
+    const next = [...rows.value]
+    let isDifferent = false
+    for (const row of changed.values()) {
+      const place = places.get(row.id)
+      if (place === undefined) continue
+      next[place] = slim(row)
+      isDifferent = true
+    }
+    changed.clear()
+    if (removed.size > 0) put(next.filter(({ id }) => !removed.has(id)))
+    else if (isDifferent) rows.value = next
+    removed.clear()
   }
   return { rows, counts, problem, loaded, more, reload, loadMore: () => load(cursor) }
 }
