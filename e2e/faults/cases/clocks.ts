@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { describeAudit, isClean } from '../audit.ts'
 import type { Fault } from '../fault.ts'
 import { createLoad } from '../load.ts'
@@ -32,7 +32,11 @@ export const wrongClocks: Fault = {
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
         DONT_FAKE_MONOTONIC: '1',
       }
-      rig.startAgent(ids[i] ?? '', { env })
+      let pid = -1
+      // libfaketime leaves these behind where its process is killed; registered first, so that the agent has ended by then.
+      for (const name of ['faketime_shm', 'sem.faketime_sem'])
+        lab.onEnd(() => rmSync(`/dev/shm/${name}_${pid}`, { force: true }))
+      pid = rig.startAgent(ids[i] ?? '', { env }).pid
     })
     await rig.online(ids)
     const load = createLoad(lab, rig)
