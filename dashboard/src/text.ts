@@ -1,5 +1,6 @@
 import { ref } from 'vue'
 import { createI18n } from 'vue-i18n'
+import { agoFormat, dateFormat, numberFormat } from './intl-formats.ts'
 import en from './messages/en.json'
 
 /** A key that every language has; the build fails otherwise. */
@@ -62,7 +63,7 @@ export function addPanelMessages(id: string, messages: Readonly<Record<string, P
 }
 
 export function formatNumber(value: number, options?: Intl.NumberFormatOptions): string {
-  return new Intl.NumberFormat(global.locale.value, options).format(value)
+  return numberFormat(global.locale.value, options).format(value)
 }
 
 /** 1 536 → `1.5 kB`; binary steps, as memory and disks are counted. */
@@ -84,7 +85,7 @@ export function formatAgo(iso: string): string {
   const seconds = (then - nowMs.value) / 1000
   if (Math.abs(seconds) < 20) return t('time.now')
   const [unit, size] = timeUnits.find(([, size]) => Math.abs(seconds) < size * limitOf(size)) ?? longestUnit
-  return new Intl.RelativeTimeFormat(global.locale.value, { numeric: 'auto', style: 'short' }).format(
+  return agoFormat(global.locale.value, { numeric: 'auto', style: 'short' }).format(
     Math.round(seconds / size),
     unit,
   )
@@ -94,7 +95,7 @@ export function formatAgo(iso: string): string {
 export function formatExact(iso: string): string {
   const then = new Date(iso)
   if (Number.isNaN(then.getTime())) return iso
-  return new Intl.DateTimeFormat(global.locale.value, { dateStyle: 'long', timeStyle: 'medium' }).format(then)
+  return dateFormat(global.locale.value, { dateStyle: 'long', timeStyle: 'medium' }).format(then)
 }
 
 /** `2 min 5 s`. */

@@ -7,19 +7,17 @@ import { type LargeFleet, startLargeFleet } from './large-fleet.ts'
 import { watchLongTasks } from './long-tasks.ts'
 
 const problem = browserProblem()
-if (problem !== undefined) console.warn(`Skipped: the dashboard of a large fleet. ${problem}`)
-
-// As many of 10,000 as this machine enrols in the time; FLEET_SIZE=10000 takes the time it needs.
-const asked = Number(process.env.FLEET_SIZE ?? 0)
-const size = asked || 10_000
-const budgetMs = asked ? 600_000 : 40_000
+// It measures time, which says little on a machine that does other things: it runs where somebody asks, FLEET_SIZE=10000.
+const size = Number(process.env.FLEET_SIZE ?? 0)
+if (problem !== undefined && size > 0) console.warn(`Skipped: the dashboard of a large fleet. ${problem}`)
+const budgetMs = 600_000
 const pages = 10
 const rowsPerPage = 100
 // Of a shared, busy machine; the figures that are printed are what is looked at.
 const longestTaskMs = 500
 const longestOpenMs = 10_000
 
-describe.skipIf(problem !== undefined)('the dashboard of a large fleet', () => {
+describe.skipIf(problem !== undefined || size === 0)('the dashboard of a large fleet', () => {
   let fleet: TestFleet
   let browser: Browser
   let hosts: LargeFleet
@@ -63,19 +61,25 @@ describe.skipIf(problem !== undefined)('the dashboard of a large fleet', () => {
     await shows(page, hosts.ids[0])
 
     await longTasks.step('scroll')
-    await scrollTo(page, Math.min(count, pages * rowsPerPage))
+    await wheelTo(page, Math.min(count, pages * rowsPerPage))
+
+    await longTasks.step('leap')
+    for (const part of [0.5, 0.1, 0.9, 0.3, 0.7, 0])
+      await page.evaluate(async (part) => {
+        window.scrollTo(0, part * document.body.scrollHeight)
+        await new Promise((resolve) => requestAnimationFrame(resolve))
+      }, part)
+    await shows(page, hosts.ids[0])
 
     await longTasks.step('burst')
-    await page.evaluate(() => scrollTo(0, 0))
-    await shows(page, hosts.ids[0])
     const packages = 23
     const burstBegan = performance.now()
     const [sent] = await Promise.all([
       hosts.burst({ perSecond: 1000, seconds: 5, packages }),
-      scrollTo(page, Math.min(count, 2 * rowsPerPage)),
+      wheelTo(page, Math.min(count, 2 * rowsPerPage)),
     ])
     const burstMs = performance.now() - burstBegan
-    await page.evaluate(() => scrollTo(0, 0))
+    await page.evaluate(() => window.scrollTo(0, 0))
     await page.waitForSelector(`.body .row:has-text("${hosts.ids[0]}"):has-text("${packages} updates")`)
 
     const found = await longTasks.read()
@@ -101,7 +105,7 @@ async function shows(page: Page, id = ''): Promise<void> {
 }
 
 /** Turns the wheel as a person in a hurry does, frame by frame, until so many rows have gone by. */
-async function scrollTo(page: Page, row: number): Promise<void> {
+async function wheelTo(page: Page, row: number): Promise<void> {
   await page.mouse.move(800, 600)
   const last = page.locator('.body [role=row]').last()
   for (;;) {

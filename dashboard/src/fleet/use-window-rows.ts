@@ -16,12 +16,18 @@ export function useWindowRows(
 ): WindowRows {
   const top = shallowRef(0)
   const height = shallowRef(innerHeight)
+  const around = shallowRef(spare)
   let frame = 0
   const measure = (): void => {
     cancelAnimationFrame(frame)
     frame = requestAnimationFrame(() => {
-      top.value = Math.max(0, -(body.value?.getBoundingClientRect().top ?? 0))
+      const next = Math.max(0, -(body.value?.getBoundingClientRect().top ?? 0))
+      // After a leap no row stays. What the person sees comes first, what is around it with the next frame.
+      const isLeap = Math.abs(next - top.value) > height.value
+      top.value = next
       height.value = innerHeight
+      around.value = isLeap ? 0 : spare
+      if (isLeap) measure()
     })
   }
   onMounted(() => {
@@ -35,8 +41,10 @@ export function useWindowRows(
     removeEventListener('resize', measure)
   })
   const first = computed(() =>
-    Math.max(0, Math.min(Math.floor(top.value / rowHeight()) - spare, count() - spare)),
+    Math.max(0, Math.min(Math.floor(top.value / rowHeight()) - around.value, count() - spare)),
   )
-  const last = computed(() => Math.min(count(), Math.ceil((top.value + height.value) / rowHeight()) + spare))
+  const last = computed(() =>
+    Math.min(count(), Math.ceil((top.value + height.value) / rowHeight()) + around.value),
+  )
   return { first, last }
 }
