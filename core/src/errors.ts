@@ -178,16 +178,17 @@ export const catalogue = {
       'The secret "{context}" cannot be decrypted. Put back the master key it was written with (MASTER_KEY_FILE).',
   },
   FLT_CONFIG_INVALID: { status: 500, message: '{key}: {problem}' },
-  FLT_CONSOLE_USAGE: {
+  FLT_CLI_USAGE: { status: 400, message: '{problem}. Usage: {usage}' },
+  FLT_CLI_AGENT_ID: {
     status: 400,
     message:
-      'Say "audit verify", or "agent invite ID" with the id of the new agent; settings follow as --data-dir DIR.',
+      '"{id}" cannot be the id of an agent. Use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
   },
-  FLT_CONSOLE_NO_DATA: {
+  FLT_CLI_NO_DATA: {
     status: 404,
     message: 'There is no database in {path}. Give the DATA_DIR of the server: --data-dir DIR.',
   },
-  FLT_CONSOLE_USER: {
+  FLT_CLI_USER: {
     status: 403,
     message: "{path} belongs to the user {uid}. Run this as that user: sudo -u '#{uid}' …",
   },

@@ -1,32 +1,28 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
 import { fileURLToPath } from 'node:url'
 import { FleetError } from '@fleetupdate/sdk'
 import { buildApp } from './app.ts'
+import { runCli } from './cli/run-cli.ts'
 import type { ServerConfig } from './config.ts'
-import { readConfig } from './config-load.ts'
-import { isConsoleCall, runConsole } from './console.ts'
 import { createLog } from './log.ts'
 
 const log = createLog((line) => process.stderr.write(line), process.env.VERBOSE === '1' ? 'debug' : 'info')
 
-const args = process.argv.slice(2)
+const exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  log,
+  print: (line) => console.log(line),
+  note: (line) => console.error(line),
+  confirm,
+  serve,
+})
+if (exitCode !== 0) process.exit(exitCode)
 
-try {
-  if (isConsoleCall(args)) await answer()
-  else await serve()
-} catch (error) {
-  stopNow(error)
-}
-
-async function answer(): Promise<void> {
-  const { lines, exitCode } = await runConsole({ args, env: process.env, log })
-  for (const line of lines) console.log(line)
-  process.exitCode = exitCode
-}
-
-async function serve(): Promise<void> {
-  const config = withBuiltIns(readConfig(process.env, args))
+async function serve(given: ServerConfig): Promise<void> {
+  const config = withBuiltIns(given)
   for (const notice of config.notices) log.warn(notice)
   const app = await buildApp(config, { log, onFatal: stopNow })
   const { port, urls } = await app.listen()
@@ -65,6 +61,16 @@ function welcome(
       '  (shown this once; change it in Settings)',
     )
   return [...lines, '']
+}
+
+async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
+  }
 }
 
 /** Adds what comes with the server: in an installation beside this file, in a checkout in its rooms. */

@@ -116,6 +116,8 @@ describe('a bad request gets one clear coded answer', () => {
   })
 })
 
+const exitCode = { usage: 2, refused: 3 }
+
 describe('a server that cannot start says why in one line', () => {
   const environment = { PATH: process.env.PATH ?? '', UI_PASSWORD: 'a password for tests', HOST: '127.0.0.1' }
   const start = (env: Record<string, string>) =>
@@ -124,8 +126,11 @@ describe('a server that cannot start says why in one line', () => {
       timeout: 20_000,
       encoding: 'utf8',
     })
-  const complaint = ({ stderr, status }: { stderr: string; status: number | null }): string => {
-    expect(status).toBe(1)
+  const complaint = (
+    { stderr, status }: { stderr: string; status: number | null },
+    expected: number = exitCode.refused,
+  ): string => {
+    expect(status).toBe(expected)
     expect(stderr).not.toMatch(/^\s+at /m)
     return stderr
   }
@@ -144,7 +149,7 @@ describe('a server that cannot start says why in one line', () => {
   })
 
   test('where a setting is wrong', () => {
-    expect(complaint(start({ DATA_DIR: join(dir, 'setting'), PORT: 'abc' }))).toMatch(
+    expect(complaint(start({ DATA_DIR: join(dir, 'setting'), PORT: 'abc' }), exitCode.usage)).toMatch(
       /FLT_CONFIG_INVALID: PORT: .*"abc"/,
     )
   })
