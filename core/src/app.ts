@@ -7,6 +7,7 @@ import { checkpointsName } from './audit/checkpoints.ts'
 import { createAudit } from './audit/create-audit.ts'
 import { refusedRequest } from './audit/refused-request.ts'
 import { auditRoutes } from './audit/routes.ts'
+import { auditStateRoutes } from './audit/state-routes.ts'
 import { createPeople } from './auth/create-people.ts'
 import { openMasterKey } from './auth/master-key.ts'
 import { createSealer } from './auth/sealer.ts'
@@ -141,10 +142,14 @@ export async function buildApp(
       ...people.routes,
       ...fleet.routes,
       ...auditRoutes(store),
+      ...auditStateRoutes({ store, audit, masterKey, checkpoints }),
       ...pluginRoutes(pluginDeps),
       ...pluginAdminRoutes({ host, installer, audit, log }),
       ...serverRoutes({
         version: serverVersion,
+        startedAt,
+        dataDir: config.dataDir,
+        publicUrls: config.publicUrls,
         states: () => Object.fromEntries(host.list().map(({ plugin, ...status }) => [plugin.id, status])),
         ready: () => ready,
         openApi: () => ({

@@ -37,6 +37,7 @@ export const catalogue = {
     message: 'Log in first: POST /api/auth/login, then send the cookie or the bearer token.',
   },
   FLT_AUTH_INVALID: { status: 401, message: 'The user name or the password is wrong.' },
+  FLT_AUTH_DISABLED: { status: 403, message: 'This account is disabled. Ask an admin to enable it.' },
   FLT_AUTH_SLOW_DOWN: { status: 429, message: 'Too many attempts. Try again in {seconds} seconds.' },
   FLT_AUTH_FORBIDDEN: { status: 403, message: 'This needs the role {role}; you are {actual}. Ask an admin.' },
   FLT_AUTH_CODE_REQUIRED: {
@@ -50,6 +51,10 @@ export const catalogue = {
   FLT_AUTH_CODE_ON: {
     status: 409,
     message: 'A second factor is on already. Remove it first: POST /api/auth/second-factor/remove.',
+  },
+  FLT_AUTH_SESSION_UNKNOWN: {
+    status: 404,
+    message: 'No open session of yours has the id "{id}". See GET /api/auth/sessions.',
   },
   FLT_USER_UNKNOWN: { status: 404, message: 'No person has the id "{id}". See GET /api/users.' },
   FLT_USER_EXISTS: { status: 409, message: 'There is a person named "{name}" already. Choose another name.' },

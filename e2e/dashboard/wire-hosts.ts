@@ -21,8 +21,8 @@ export interface Outcome {
 
 export interface WireHost {
   readonly agent: WireAgent
-  /** Sends facts of a plugin; values may be anything. */
-  tell(plugin: string, facts: Readonly<Record<string, unknown>>): void
+  /** Sends facts of a plugin, observed now or at `observedAt`; values may be anything. */
+  tell(plugin: string, facts: Readonly<Record<string, unknown>>, observedAt?: string): void
 }
 
 const connected = new Set<WireAgent>()
@@ -93,8 +93,7 @@ export async function wireHost(
 
   return {
     agent,
-    tell(plugin, facts) {
-      const observedAt = new Date().toISOString()
+    tell(plugin, facts, observedAt = new Date().toISOString()) {
       agent.send({
         type: 'facts',
         items: Object.entries(facts).map(([fact, value]) => ({

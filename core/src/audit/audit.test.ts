@@ -10,6 +10,7 @@ import { type Audit, createAudit } from './create-audit.ts'
 import type { AuditEntry } from './entry.ts'
 import { auditMigrations } from './migrations.ts'
 import { auditRoutes } from './routes.ts'
+import { auditStateRoutes } from './state-routes.ts'
 import { verifyAudit } from './verify.ts'
 
 const masterKey = Buffer.alloc(32, 3)
@@ -207,10 +208,28 @@ describe('the API', () => {
     expect((await get('/api/audit?target=vm-3')).items).toMatchObject([
       { seq: 4, actor: { type: 'user', id: 'ada' }, details: { why: 'a test' }, outcome: 'done' },
     ])
+    const { at } = (await get('/api/audit?limit=1')).items[0]
+    expect((await get(`/api/audit?from=${at}`)).items.length).toBeGreaterThan(0)
+    expect((await get(`/api/audit?to=${at}`)).items).not.toContainEqual(expect.objectContaining({ at }))
+    expect((await app.inject({ url: '/api/audit?from=yesterday' })).statusCode).toBe(400)
     const file = (await app.inject({ url: '/api/audit/export' })).body.trimEnd().split('\n')
     expect(file.map((line) => JSON.parse(line).seq)).toEqual([1, 2, 3, 4, 5, 6, 7])
     const refused = await app.inject({ url: '/api/audit', headers: { 'x-role': 'operator' } })
     expect(refused.statusCode).toBe(403)
+    await app.close()
+  })
+
+  test('tells how far the chain is signed, and verifies it', async () => {
+    await add(3)
+    const app = Fastify()
+    registerErrorHandler(app, (error) => note(String(error)))
+    const routes = auditStateRoutes({ store: stores.store, audit, masterKey, checkpoints })
+    mountRoutes(app, routes, async () => ({ name: 'ada', userId: 'u', sessionId: 's', role: 'admin' }))
+    await restart()
+    const state = (await app.inject({ url: '/api/audit/state' })).json()
+    expect(state).toMatchObject({ rows: 3, signed: { seq: 3 } })
+    const report = (await app.inject({ method: 'POST', url: '/api/audit/verify' })).json()
+    expect(report).toMatchObject({ rows: 3, unsigned: 0, problems: [] })
     await app.close()
   })
 })

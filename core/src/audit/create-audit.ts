@@ -1,6 +1,6 @@
 import type { Log } from '@fleetupdate/sdk'
 import type { Store, WriteStatement } from '../store/store.ts'
-import { type CheckpointFile, openCheckpointFile } from './checkpoints.ts'
+import { type Checkpoint, type CheckpointFile, openCheckpointFile } from './checkpoints.ts'
 import { type AuditEntry, contentOf, digestOf, macOf, rowKey } from './entry.ts'
 import { createRefusals } from './refusals.ts'
 import type { AuditRow } from './tables.ts'
@@ -13,6 +13,8 @@ export interface Audit {
   note(entry: AuditEntry): Promise<void>
   /** Something was refused: a row of its own, soon. Floods are counted instead of written. Never throws. */
   refused(entry: AuditEntry): void
+  /** The newest row that was signed; undefined before the first, and where none are made. */
+  checkpoint(): Checkpoint | undefined
   /** Writes what was counted, and signs the last checkpoint. The store must still be open. */
   dispose(): Promise<void>
 }
@@ -42,7 +44,7 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
   const file = options.checkpoints && (await openCheckpointFile(options.checkpoints, options.masterKey))
   let timer: NodeJS.Timeout | undefined
   let lastMs = Number.NEGATIVE_INFINITY
-  let lastSeq = file ? await compareWithFile(file) : 0
+  let last = file ? await compareWithFile(file) : undefined
 
   const statement = (entry: AuditEntry, outcome: AuditRow['outcome']): WriteStatement => {
     const content = contentOf(entry, { chain, at: now(), outcome })
@@ -65,18 +67,19 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
     now,
   })
 
-  if (file) await checkpoint(file)
+  if (file) await sign(file)
   return {
     row: (entry) => statement(entry, 'done'),
     async note(entry) {
       await store.write([statement(entry, 'done')])
     },
     refused: refusals.add,
+    checkpoint: () => last,
     async dispose() {
       await refusals.dispose()
       clearTimeout(timer)
       timer = undefined
-      if (file) await checkpoint(file)
+      if (file) await sign(file)
     },
   }
 
@@ -85,12 +88,12 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
     const waitMs = Math.max(checkpointAfterMs, lastMs + checkpointEveryMs - performance.now())
     timer = setTimeout(() => {
       timer = undefined
-      void checkpoint(file)
+      void sign(file)
     }, waitMs)
     timer.unref()
   }
 
-  async function checkpoint(target: CheckpointFile): Promise<void> {
+  async function sign(target: CheckpointFile): Promise<void> {
     try {
       lastMs = performance.now()
       const head = await store.read
@@ -100,27 +103,28 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
         .orderBy('seq', 'desc')
         .limit(1)
         .executeTakeFirst()
-      if (!head || head.seq === lastSeq) return
-      await target.append({ chain, ...head, at: new Date(now()).toISOString() })
-      lastSeq = head.seq
+      if (!head || head.seq === last?.seq) return
+      const next = { chain, ...head, at: new Date(now()).toISOString() }
+      await target.append(next)
+      last = next
     } catch (error) {
       log.error('The audit could not be signed; it is tried again', { error: String(error) })
       schedule()
     }
   }
 
-  async function compareWithFile(target: CheckpointFile): Promise<number> {
-    const last = (await target.read()).checkpoints.findLast((each) => each.chain === chain)
-    if (!last) return 0
+  async function compareWithFile(target: CheckpointFile): Promise<Checkpoint | undefined> {
+    const newest = (await target.read()).checkpoints.findLast((each) => each.chain === chain)
+    if (!newest) return undefined
     const row = await store.read
       .selectFrom('audit_log')
       .select('hash')
       .where('chain', '=', chain)
-      .where('seq', '=', last.seq)
+      .where('seq', '=', newest.seq)
       .executeTakeFirst()
-    if (row?.hash !== last.hash)
-      log.error('The audit log is not the one that was signed last. Run: audit verify', { seq: last.seq })
-    return last.seq
+    if (row?.hash !== newest.hash)
+      log.error('The audit log is not the one that was signed last. Run: audit verify', { seq: newest.seq })
+    return newest
   }
 }
 

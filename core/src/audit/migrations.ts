@@ -24,4 +24,11 @@ export const auditMigrations: readonly Migration[] = [
       await db.schema.createIndex('audit_log_at').on('audit_log').column('at').execute()
     },
   },
+  {
+    name: '0002-audit-by-actor-action-target',
+    async up(db) {
+      for (const column of ['actorId', 'action', 'target'])
+        await db.schema.createIndex(`audit_log_${column}`).on('audit_log').columns([column, 'at']).execute()
+    },
+  },
 ]

@@ -21,6 +21,7 @@ const Row = Type.Object({
   hash: Type.String(),
 })
 const Word = Type.Optional(Type.String({ minLength: 1, maxLength: 256 }))
+const Moment = Type.Optional(Type.String({ format: 'date-time', maxLength: 40 }))
 const exportPage = 500
 
 /** The audit as pages, newest first, and as a file of JSON lines, oldest first. */
@@ -36,6 +37,8 @@ export function auditRoutes({ read }: Pick<Store, 'read'>): readonly Route[] {
         action: Word,
         target: Word,
         outcome: Type.Optional(Type.Enum(['done', 'refused'])),
+        from: Moment,
+        to: Moment,
         cursor: Type.Optional(Type.String({ maxLength: 512 })),
         limit: ListLimit,
       }),
@@ -43,7 +46,7 @@ export function auditRoutes({ read }: Pick<Store, 'read'>): readonly Route[] {
         items: Type.Array(Row),
         nextCursor: Type.Union([Type.String(), Type.Null()]),
       }),
-      async handle({ query: { actor, action, target, outcome, cursor, limit: text } }) {
+      async handle({ query: { actor, action, target, outcome, from, to, cursor, limit: text } }) {
         const limit = Math.min(readLimit(text) ?? 50, 500)
         let rows = read
           .selectFrom('audit_log')
@@ -56,6 +59,8 @@ export function auditRoutes({ read }: Pick<Store, 'read'>): readonly Route[] {
         if (action !== undefined) rows = rows.where('action', '=', action)
         if (target !== undefined) rows = rows.where('target', '=', target)
         if (outcome === 'done' || outcome === 'refused') rows = rows.where('outcome', '=', outcome)
+        if (from !== undefined) rows = rows.where('at', '>=', Date.parse(from))
+        if (to !== undefined) rows = rows.where('at', '<', Date.parse(to))
         if (cursor !== undefined) {
           const [at, chain, seq] = readCursor(cursor)
           rows = rows.where(({ eb, refTuple, tuple }) =>

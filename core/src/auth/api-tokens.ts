@@ -75,6 +75,7 @@ export function createApiTokens({ read, write }: Store, now: () => number): ApiT
         .select(['users.id as userId', 'users.name', 'users.role', 'api_tokens.role as scope', 'hash'])
         .where('api_tokens.id', '=', id)
         .where('api_tokens.endedAt', 'is', null)
+        .where('users.disabledAt', 'is', null)
         .where('api_tokens.expiresAt', '>', now())
         .executeTakeFirst()
       if (!row || !timingSafeEqual(Buffer.from(row.hash), hashOf(secret))) return undefined

@@ -14,6 +14,7 @@ import { createSecondFactor } from './second-factor.ts'
 import { secondFactorRoutes } from './second-factor-routes.ts'
 import { openServerSecrets, type ServerSecrets } from './server-secrets.ts'
 import { createSessionCookie } from './session-cookie.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { type Authenticator, createAuthenticator } from './signed-in.ts'
 import { apiTokenRoutes } from './token-routes.ts'
@@ -80,8 +81,9 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
   return {
     routes: [
       ...peopleRoutes({ login, sessions, tokens, cookie, origins, audit }),
-      ...userRoutes({ store, users, passwords, sessions, tokens, audit }),
+      ...userRoutes({ store, users, passwords, sessions, tokens, audit, now }),
       ...secondFactorRoutes({ login, users, sessions, second, audit }),
+      ...sessionRoutes({ sessions, audit }),
       ...apiTokenRoutes({ store, tokens, audit, now }),
     ],
     authenticate: createAuthenticator({ sessions, tokens, cookie, origins }),

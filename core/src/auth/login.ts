@@ -16,11 +16,13 @@ export interface LoginAttempt {
   readonly code?: string | undefined
   /** The client's network address. */
   readonly address: string
+  /** The client's User-Agent, kept with the session. */
+  readonly client?: string | undefined
 }
 
 /** What a password can do. Both count as a guess when it is wrong. */
 export interface Login {
-  /** Throws FLT_AUTH_CODE_REQUIRED or _INVALID where a second factor is on, FLT_AUTH_INVALID, in the same time whether the user exists or not, or FLT_AUTH_SLOW_DOWN. */
+  /** Throws FLT_AUTH_CODE_REQUIRED or _INVALID where a second factor is on, FLT_AUTH_DISABLED, FLT_AUTH_INVALID, in the same time whether the user exists or not, or FLT_AUTH_SLOW_DOWN. */
   logIn(attempt: LoginAttempt): Promise<IssuedToken & { readonly user: User }>
   /** Only proves who it is: by the password, or by `all` factors that are on. Throws like `logIn`. */
   prove(attempt: LoginAttempt, factors?: 'password' | 'all'): Promise<User>
@@ -52,7 +54,10 @@ export function createLogin({
     async logIn(attempt) {
       const user = await prove(attempt, 'all')
       const row = audit.row({ ...by(user, attempt), action: 'session.opened' })
-      return { ...(await sessions.issue(user, [row])), user }
+      return {
+        ...(await sessions.issue(user, { address: attempt.address, client: attempt.client ?? '' }, [row])),
+        user,
+      }
     },
     prove,
     async changePassword(attempt, next, sessionId) {
@@ -78,12 +83,16 @@ export function createLogin({
         ? await passwords.verifyNothing(password, await users.someHash())
         : await passwords.verify(password, hash)
     // An unknown name is not written down: it may be a password, typed into the wrong field.
-    const refuse = (error: 'FLT_AUTH_INVALID' | 'FLT_AUTH_CODE_INVALID'): FleetError => {
+    const refuse = (
+      error: 'FLT_AUTH_INVALID' | 'FLT_AUTH_CODE_INVALID' | 'FLT_AUTH_DISABLED',
+    ): FleetError => {
       const target = user?.name ?? ''
       audit.refused({ actor: { type: 'nobody', id: '' }, action: 'login.refused', target, address })
       return fleetError(error)
     }
     if (!user || !verdict.isRight) throw refuse('FLT_AUTH_INVALID')
+    // Told only to whoever knows the password.
+    if (await users.isDisabled(user.id)) throw refuse('FLT_AUTH_DISABLED')
     // The try stays counted until the code is right too, so that codes can't be guessed any faster than passwords.
     if (factors === 'all' && (await second.isOn(user.id))) {
       if (code === undefined) throw fleetError('FLT_AUTH_CODE_REQUIRED')

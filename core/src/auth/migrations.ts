@@ -92,4 +92,18 @@ export const peopleMigrations: readonly Migration[] = [
         .execute()
     },
   },
+  {
+    name: '0004-session-origin-and-disabled-people',
+    async up(db) {
+      await db.schema
+        .alterTable('sessions')
+        .addColumn('address', 'text', (c) => c.notNull().defaultTo(''))
+        .execute()
+      await db.schema
+        .alterTable('sessions')
+        .addColumn('client', 'text', (c) => c.notNull().defaultTo(''))
+        .execute()
+      await db.schema.alterTable('users').addColumn('disabledAt', 'integer').execute()
+    },
+  },
 ]

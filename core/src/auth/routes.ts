@@ -70,7 +70,8 @@ export function peopleRoutes({
       async handle(call) {
         // Else another site could sign a visitor in as somebody else.
         if (!origins.isSameOrigin(call.request)) throw fleetError('FLT_HTTP_CROSS_SITE')
-        const attempt = { ...credentials.Parse(call.body), address: call.request.ip }
+        const { ip: address, headers } = call.request
+        const attempt = { ...credentials.Parse(call.body), address, client: headers['user-agent'] }
         const { token, expiresAt, user } = await login.logIn(attempt)
         cookie.set(call.request, call.reply, token, expiresAt)
         return { token, expiresAt: iso(expiresAt), user: { name: user.name, role: user.role } }

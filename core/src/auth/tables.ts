@@ -2,7 +2,8 @@ import type { Role } from '@fleetupdate/sdk'
 
 /** People, their sessions, and the server's own secrets. Times are Unix milliseconds. */
 export interface PeopleTables {
-  users: { id: string; name: string; role: Role; createdAt: number }
+  /** `disabledAt` not null: exists, and does not get in. */
+  users: { id: string; name: string; role: Role; createdAt: number; disabledAt: number | null }
   /** Apart from `users`, so that no listing can select it. */
   user_secrets: { userId: string; passwordHash: string; changedAt: number }
   sessions: {
@@ -12,6 +13,9 @@ export interface PeopleTables {
     createdAt: number
     expiresAt: number
     endedAt: number | null
+    /** Where it was opened from, for its owner to recognise: network address and User-Agent, '' where unknown. */
+    address: string
+    client: string
   }
   /** `role` is the scope: the lesser of it and the user's own counts. */
   api_tokens: {

@@ -18,6 +18,9 @@ const UserView = Type.Object({
   name: Type.String(),
   role: Roles,
   createdAt: Type.String({ format: 'date-time' }),
+  disabled: Type.Boolean({ description: 'Exists, and does not get in' }),
+  secondFactor: Type.Boolean({ description: 'The login asks for a code' }),
+  sessions: Type.Integer({ description: 'Logins that are open now' }),
 })
 const NewUser = Type.Object(
   {
@@ -28,7 +31,13 @@ const NewUser = Type.Object(
   closed,
 )
 const Changes = Type.Object(
-  { role: Type.Optional(Roles), password: Type.Optional(Password) },
+  {
+    role: Type.Optional(Roles),
+    password: Type.Optional(Password),
+    disabled: Type.Optional(
+      Type.Boolean({ description: 'true shuts the person out until it is false again' }),
+    ),
+  },
   { ...closed, minProperties: 1 },
 )
 const readNew = reader(NewUser)
@@ -42,8 +51,9 @@ export function userRoutes(deps: {
   readonly sessions: Sessions
   readonly tokens: ApiTokens
   readonly audit: Audit
+  readonly now: () => number
 }): readonly Route[] {
-  const { store, users, passwords, sessions, tokens, audit } = deps
+  const { store, users, passwords, sessions, tokens, audit, now } = deps
   const known = async (id: string): Promise<User> => {
     const user = await users.get(id)
     if (!user) throw fleetError('FLT_USER_UNKNOWN', { id: id.slice(0, 64) })
@@ -59,11 +69,30 @@ export function userRoutes(deps: {
       async handle() {
         const rows = await store.read
           .selectFrom('users')
-          .select(['id', 'name', 'role', 'createdAt'])
+          .select(['id', 'name', 'role', 'createdAt', 'disabledAt'])
+          .select(({ selectFrom, fn }) => [
+            selectFrom('user_totp')
+              .select(fn.countAll<number>().as('count'))
+              .whereRef('userId', '=', 'users.id')
+              .where('confirmedAt', 'is not', null)
+              .as('factors'),
+            selectFrom('sessions')
+              .select(fn.countAll<number>().as('count'))
+              .whereRef('userId', '=', 'users.id')
+              .where('endedAt', 'is', null)
+              .where('expiresAt', '>', now())
+              .as('sessions'),
+          ])
           .orderBy('name')
           .limit(1000)
           .execute()
-        const items = rows.map((row) => ({ ...row, createdAt: new Date(row.createdAt).toISOString() }))
+        const items = rows.map(({ createdAt, disabledAt, factors, sessions: open, ...row }) => ({
+          ...row,
+          createdAt: new Date(createdAt).toISOString(),
+          disabled: disabledAt !== null,
+          secondFactor: Number(factors) > 0,
+          sessions: Number(open),
+        }))
         return { items }
       },
     },
@@ -89,13 +118,13 @@ export function userRoutes(deps: {
       method: 'PATCH',
       path: '/api/users/:id',
       rule: { role: 'admin' },
-      summary: 'Give a person another role or another password; all sessions of that person end',
+      summary: 'Give a person another role or password, or shut them out; all sessions of that person end',
       body: Changes,
       answer: Type.Object({ id: Type.String(), name: Type.String(), role: Roles }),
       bodyLimit: 8192,
       async handle(call) {
         const user = await known(call.params.id ?? '')
-        const { role, password } = readChanges(call.body)
+        const { role, password, disabled } = readChanges(call.body)
         const changes: WriteStatement[] = []
         const note = (action: string, details: { role?: Role }): void =>
           void changes.push(audit.row({ ...byOf(call), action, target: user.name, details }))
@@ -106,6 +135,11 @@ export function userRoutes(deps: {
         if (password !== undefined) {
           changes.push(users.setPassword(user.id, await passwords.hash(password)))
           note('password.changed', {})
+        }
+        if (disabled !== undefined) {
+          const next = disabled ? 'disabled' : 'enabled'
+          changes.push(users.setDisabled(user.id, next))
+          note(`user.${next}`, {})
         }
         const close = await tokens.closerFor(user.id)
         await lastAdminOr(() => sessions.endAll(user.id, changes))

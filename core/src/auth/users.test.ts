@@ -75,6 +75,29 @@ describe('people', () => {
     expect(await me(await logIn('grace', 'another one 456'))).toBe(200)
   })
 
+  test('are shut out while they are disabled, and the last admin who gets in cannot be', async () => {
+    const id = await add('grace', 'operator')
+    const grace = await logIn('grace')
+    const made = await call(grace, 'POST', '/api/tokens', { name: 'ci', role: 'viewer', days: 1 })
+    expect((await call(admin, 'PATCH', `/api/users/${id}`, { disabled: true })).statusCode).toBe(200)
+    expect([await me(grace), await me(made.json().token)]).toEqual([401, 401])
+    expect((await people.logIn(password, { username: 'grace' })).json().code).toBe('FLT_AUTH_DISABLED')
+    expect((await people.logIn('not the password', { username: 'grace' })).json().code).toBe(
+      'FLT_AUTH_INVALID',
+    )
+    const listed = (await call(admin, 'GET', '/api/users')).json().items
+    expect(listed).toMatchObject([
+      { name: 'admin', disabled: false, sessions: 1, secondFactor: false },
+      { name: 'grace', disabled: true, sessions: 0 },
+    ])
+    await call(admin, 'PATCH', `/api/users/${id}`, { disabled: false })
+    expect(await me(await logIn('grace'))).toBe(200)
+    expect(await me(made.json().token)).toBe(200)
+    await call(admin, 'PATCH', `/api/users/${id}`, { role: 'admin', disabled: true })
+    const own = await call(admin, 'PATCH', `/api/users/${await idOf('admin')}`, { disabled: true })
+    expect(own.json().code).toBe('FLT_USER_LAST_ADMIN')
+  })
+
   test('keep one admin, also when two admins remove each other at once', async () => {
     const own = await idOf('admin')
     const alone = await call(admin, 'DELETE', `/api/users/${own}`)

@@ -14,15 +14,20 @@ export interface Users {
   find(name: string): Promise<User | undefined>
   get(id: string): Promise<User | undefined>
   isEmpty(): Promise<boolean>
+  /** Whether an admin shut this person out. */
+  isDisabled(userId: string): Promise<boolean>
   /** Never part of a listing: asked for by the login alone. */
   passwordHash(userId: string): Promise<string | undefined>
   /** Any stored hash, to take its time for a user that does not exist. */
   someHash(): Promise<string | undefined>
   create(user: Omit<User, 'id'>, passwordHash: string): readonly WriteStatement[]
   setPassword(userId: string, passwordHash: string): WriteStatement
+  /** For the settings alone: whoever they name gets in. */
   setRole(userId: string, role: Role): WriteStatement
   /** Like `setRole`, but the batch fails with FLT_STORE_CONFLICT where it would leave no admin. */
   changeRole(userId: string, role: Role): WriteStatement
+  /** Shuts a person out or lets them in again; the batch fails with FLT_STORE_CONFLICT for the last admin. */
+  setDisabled(userId: string, disabled: 'disabled' | 'enabled'): WriteStatement
   /** With all that hangs on the person; the batch fails with FLT_STORE_CONFLICT for the last admin. */
   remove(userId: string): WriteStatement
 }
@@ -37,6 +42,10 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
     async isEmpty() {
       return (await read.selectFrom('users').select('id').limit(1).executeTakeFirst()) === undefined
     },
+    async isDisabled(userId) {
+      const query = read.selectFrom('users').select('disabledAt').where('id', '=', userId)
+      return typeof (await query.executeTakeFirst())?.disabledAt === 'number'
+    },
     async passwordHash(userId) {
       const query = read.selectFrom('user_secrets').select('passwordHash').where('userId', '=', userId)
       return (await query.executeTakeFirst())?.passwordHash
@@ -49,7 +58,7 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
       const id = uuid()
       const createdAt = now()
       return [
-        read.insertInto('users').values({ id, name, role, createdAt }).compile(),
+        read.insertInto('users').values({ id, name, role, createdAt, disabledAt: null }).compile(),
         read.insertInto('user_secrets').values({ userId: id, passwordHash, changedAt: createdAt }).compile(),
       ]
     },
@@ -61,10 +70,18 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
         .compile()
       return { sql, parameters, expectedRows: 1 }
     },
-    setRole: (userId, role) => read.updateTable('users').set({ role }).where('id', '=', userId).compile(),
+    setRole: (userId, role) =>
+      read.updateTable('users').set({ role, disabledAt: null }).where('id', '=', userId).compile(),
     changeRole(userId, role) {
       const change = read.updateTable('users').set({ role }).where('id', '=', userId)
       const { sql: text, parameters } = (role === 'admin' ? change : change.where(isNotLastAdmin)).compile()
+      return { sql: text, parameters, expectedRows: 1 }
+    },
+    setDisabled(userId, disabled) {
+      const disabledAt = disabled === 'disabled' ? now() : null
+      const change = read.updateTable('users').set({ disabledAt }).where('id', '=', userId)
+      const kept = disabled === 'disabled' ? change.where(isNotLastAdmin) : change
+      const { sql: text, parameters } = kept.compile()
       return { sql: text, parameters, expectedRows: 1 }
     },
     remove(userId) {
@@ -75,5 +92,5 @@ export function createUsers({ read }: Store, now: () => number = Date.now): User
   }
 }
 
-/** The row is no admin's, or another admin exists. */
-const isNotLastAdmin = sql<boolean>`("role" <> 'admin' or (select count(*) from "users" where "role" = 'admin') > 1)`
+/** The row is no admin's who gets in, or another such admin exists. */
+const isNotLastAdmin = sql<boolean>`("role" <> 'admin' or "disabledAt" is not null or (select count(*) from "users" where "role" = 'admin' and "disabledAt" is null) > 1)`
