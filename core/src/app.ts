@@ -23,6 +23,7 @@ import type { Route } from './http/routes.ts'
 import { serverRoutes } from './http/server-routes.ts'
 import { registerUpgrades } from './http/upgrades.ts'
 import { pluginAdminRoutes } from './plugins/admin-routes.ts'
+import { createDeliverableBundles } from './plugins/deliverable-bundles.ts'
 import { createDisposers } from './plugins/disposers.ts'
 import { readExecutorManifests } from './plugins/executor-manifests.ts'
 import { createPluginHost } from './plugins/host.ts'
@@ -107,6 +108,7 @@ export async function buildApp(
       timeoutMs: pluginTimeoutMs,
     })
 
+    const bundles = await openInstalledBundles(config.dataDir)
     const { secrets } = people
     const psk =
       config.serverPsk === undefined ? await secrets.getOrMake('server-psk') : Buffer.from(config.serverPsk)
@@ -121,10 +123,11 @@ export async function buildApp(
       contracts: host.contracts,
       publicUrls: config.publicUrls,
       version: serverVersion,
+      bundles: createDeliverableBundles(host, bundles),
       instanceId: randomUUID(),
     })
 
-    const installer = createInstaller(host, await openInstalledBundles(config.dataDir))
+    const installer = createInstaller(host, bundles)
     const panels = createPanelAssets()
     const executors = await readExecutorManifests(config.executorDirs ?? [])
     const pluginDeps = { host, panels, executors, executorCounts: () => fleet.executorCounts() }

@@ -157,6 +157,14 @@ export const catalogue = {
     status: 409,
     message: 'Something else changed this at the same moment. Read it again, then decide.',
   },
+  FLT_DELIVERY_GONE: {
+    status: 404,
+    message: 'This server does not deliver that bundle, or not any more. Ask for one of those it names.',
+  },
+  FLT_DELIVERY_BUSY: {
+    status: 503,
+    message: 'Many agents fetch bundles at this moment. Come again after the time in Retry-After.',
+  },
   FLT_STORE_FULL: {
     status: 507,
     message: 'The disk of the server is full. Free some space in DATA_DIR; nothing was lost.',

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { GatewaySession, Log } from '@fleetupdate/sdk'
-import { limits } from '@fleetupdate/sdk/protocol'
+import { limits, type WantedExecutors } from '@fleetupdate/sdk/protocol'
 import type { Audit } from '../audit/create-audit.ts'
 import { createAgentKeys } from '../auth/agent-keys.ts'
 import { createAgentSignatures } from '../auth/agent-signatures.ts'
@@ -14,6 +14,7 @@ import type { EventBus } from '../events/bus.ts'
 import type { Route } from '../http/routes.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
+import { createDelivery, type DeliverableBundles } from './delivery.ts'
 import { createEnrolment } from './enrolment.ts'
 import { createEnrolmentTokens } from './enrolment-tokens.ts'
 import { createExecutorSets, type ExecutorCounts } from './executor-sets.ts'
@@ -60,6 +61,7 @@ export interface FleetOptions {
   readonly psk: Uint8Array
   readonly publicUrls: readonly URL[]
   readonly version: string
+  readonly bundles: DeliverableBundles
   /** Names this server process. */
   readonly instanceId: string
   /** Unix ms; default the system's clock. */
@@ -113,7 +115,9 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   })
   const inbound = createInbound({ store, presence, facts, commands: queue.frames, log })
   const report = (error: unknown): void => log.error('A poll failed', { error: String(error) })
-  const socket = createSocketGateway({ store, signatures, presence, inbound, log, version, now })
+  const delivery = createDelivery({ bundles: options.bundles, signatures, presence, bus, log })
+  const wanted = (): WantedExecutors => delivery.wanted()
+  const socket = createSocketGateway({ store, signatures, presence, inbound, log, version, wanted, now })
   const poll = createPollGateway({
     store,
     signatures,
@@ -121,6 +125,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     inbound,
     report,
     version,
+    wanted,
     boot: instanceId,
     now,
   })
@@ -152,7 +157,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     queue,
     facts: factHooks,
     routes: [
-      ...agentRoutes({ registry, enrolment, revocation, poll }),
+      ...agentRoutes({ registry, enrolment, revocation, poll, delivery }),
       ...tokenRoutes({ store, tokens, audit, publicUrls, now }),
       ...commandRoutes({ queue, registry, contracts }),
     ],
@@ -177,6 +182,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     async dispose() {
       clearInterval(prune)
       unfollow()
+      delivery.dispose()
       queue.dispose()
       await presence.dispose()
       socket.dispose()

@@ -1,5 +1,5 @@
 import type { Log } from '@fleetupdate/sdk'
-import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
+import { type AgentFrameOf, type ExecutorReport, limits, type ServerFrame } from '@fleetupdate/sdk/protocol'
 import type { EventBus } from '../events/bus.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
 import type { ExecutorSets } from './executor-sets.ts'
@@ -13,6 +13,11 @@ export interface Presence {
   /** Makes a session the live one, durably; false where a still newer one came first, or the agent is gone. */
   begin(session: AgentSession, hello: AgentFrameOf<'hello'>): Promise<boolean>
   heard(session: AgentSession): void
+  /** Stores what a live agent says about its executors after its hello. */
+  executorsChanged(session: AgentSession, reports: readonly ExecutorReport[]): Promise<void>
+  /** Sends one frame to every live session, a hundred a turn of the loop, so that nobody waits for a large fleet. */
+  sendAll(frame: ServerFrame): void
+  readonly liveCount: number
   end(session: AgentSession): void
   /** Ends the session of an agent that was removed or reset. */
   expel(agentId: string): void
@@ -35,6 +40,7 @@ export interface PresenceOptions {
 const sweepMs = 5_000
 const flushMs = 60_000
 const flushedAtOnce = 500
+const sentAtOnce = 100
 
 export function createPresence(options: PresenceOptions): Presence {
   const { store, index, bus, log, instanceId, executors, now } = options
@@ -110,7 +116,7 @@ export function createPresence(options: PresenceOptions): Presence {
       live.set(agentId, session)
       former?.close(closeCodes.replaced, 'A newer session took over.')
       entry.lastSeenMs = session.lastHeardMs
-      executors.put(agentId, executorsOf(hello))
+      executors.put(agentId, executorsOf(hello.executors))
       index.setOnline(agentId, 'online')
       bus.emit('agent.connected', { agentId })
       bus.emit('agent.updated', { agentId })
@@ -122,6 +128,30 @@ export function createPresence(options: PresenceOptions): Presence {
       if (!entry || live.get(session.agentId) !== session) return
       entry.lastSeenMs = session.lastHeardMs
       unflushed.add(session.agentId)
+    },
+    async executorsChanged(session, reports) {
+      const { agentId } = session
+      const executorsJson = executorsOf(reports)
+      const update = store.read
+        .updateTable('agents')
+        .set({ executors: executorsJson })
+        .where('id', '=', agentId)
+      await store.write([update.compile()])
+      if (live.get(agentId) !== session) return
+      executors.put(agentId, executorsJson)
+      bus.emit('agent.updated', { agentId })
+    },
+    sendAll(frame) {
+      const sessions = [...live.values()]
+      const next = (): void => {
+        for (const session of sessions.splice(0, sentAtOnce))
+          if (live.get(session.agentId) === session) session.send(frame)
+        if (sessions.length > 0) setImmediate(next)
+      }
+      next()
+    },
+    get liveCount() {
+      return live.size
     },
     end: (session) => void end(session),
     expel(agentId) {
@@ -174,7 +204,7 @@ function beginStatements(store: Store, beginning: Beginning): readonly WriteStat
       lastSeenAt: nowMs,
       agentVersion: hello.agentVersion,
       bootId: hello.bootId,
-      executors: executorsOf(hello),
+      executors: executorsOf(hello.executors),
       apps: apps.length <= maxAppsLength ? apps : '[]',
     })
     .where('id', '=', agentId)
@@ -182,13 +212,10 @@ function beginStatements(store: Store, beginning: Beginning): readonly WriteStat
 }
 
 /** Only what is known: a newer agent may tell more. */
-function executorsOf(hello: AgentFrameOf<'hello'>): string {
+function executorsOf(reports: readonly ExecutorReport[]): string {
   return JSON.stringify(
-    hello.executors.map(({ id, version, contractHash, health, reason }) => ({
-      id,
-      version,
-      contractHash,
-      health,
+    reports.map(({ id, version, contractHash, health, reason, trust, publisher }) => ({
+      ...{ id, version, contractHash, health, trust, publisher },
       reason: reason?.slice(0, 500),
     })),
   )

@@ -3,6 +3,7 @@ import { EnrolFinished, EnrolRequest, EnrolStarted, PollAnswer } from '@fleetupd
 import { Type } from 'typebox'
 import { fleetError } from '../errors.ts'
 import { byOf, type Route } from '../http/routes.ts'
+import type { Delivery } from './delivery.ts'
 import type { Enrolment } from './enrolment.ts'
 import { isEnrolRequest } from './gateway/frames.ts'
 import type { PollGateway } from './gateway/gateway-poll.ts'
@@ -22,8 +23,9 @@ export function agentRoutes(deps: {
   readonly enrolment: Enrolment
   readonly revocation: Revocation
   readonly poll: PollGateway
+  readonly delivery: Delivery
 }): readonly Route[] {
-  const { registry, enrolment, revocation, poll } = deps
+  const { registry, enrolment, revocation, poll, delivery } = deps
   return [
     {
       method: 'GET',
@@ -100,6 +102,15 @@ export function agentRoutes(deps: {
       summary: 'Exchange frames, signed (docs/reference/protocol.md)',
       answer: PollAnswer,
       handle: ({ request, reply }) => poll.handle(request, reply),
+    },
+    {
+      method: 'GET',
+      path: '/api/agent/bundles/:sha256',
+      rule: 'agent',
+      summary: 'Part of a signed plugin bundle, from a byte on (docs/reference/protocol.md)',
+      query: Type.Object({ from: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,9})$' })) }),
+      handle: ({ params: { sha256 = '' }, query, request, reply }) =>
+        delivery.handle(request, reply, sha256, Number(query.from ?? 0)),
     },
   ]
 }

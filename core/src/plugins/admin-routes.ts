@@ -33,12 +33,12 @@ export function pluginAdminRoutes({ host, installer, audit, log }: PluginAdminDe
     log.info(`The plugin "${id}" was ${what}`, { by: call.subject.name, ...details })
     await audit.note({ ...byOf(call), action: `plugin.${what}`, target: id, details })
   }
-  const view = async (status: PluginStatus): Promise<object> => ({
+  const view = (status: PluginStatus): object => ({
     id: status.plugin.id,
     version: status.plugin.version,
     state: status.state,
     ...(status.reason === undefined ? {} : { reason: status.reason }),
-    ...(await installer.originOf(status)),
+    ...installer.originOf(status),
   })
   return [
     {
@@ -46,7 +46,7 @@ export function pluginAdminRoutes({ host, installer, audit, log }: PluginAdminDe
       path: '/api/admin/plugins',
       rule,
       summary: 'All plugins with state, origin and publisher',
-      handle: async () => ({ items: await Promise.all(host.list().map(view)) }),
+      handle: () => ({ items: host.list().map(view) }),
     },
     {
       method: 'POST',

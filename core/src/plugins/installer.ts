@@ -31,7 +31,7 @@ export interface PluginInstaller {
   /** Stops a plugin and deletes its files. Its database stays. */
   remove(id: string): Promise<void>
   /** `built-in`, `bundle`, or `folder` where somebody put it into the data folder by hand. */
-  originOf(status: PluginStatus): Promise<{ readonly origin: string; readonly publisher?: string }>
+  originOf(status: PluginStatus): { readonly origin: string; readonly publisher?: string }
 }
 
 const waitingMs = 15 * 60_000
@@ -86,9 +86,9 @@ export function createInstaller(host: PluginHost, bundles: InstalledBundles): Pl
       await host.remove(id)
       await bundles.remove(id)
     },
-    async originOf(status) {
+    originOf(status) {
       if (!isInstalled(status)) return { origin: 'built-in' }
-      const bundle = await bundles.read(status.plugin.id).catch(() => undefined)
+      const bundle = bundles.summary(status.plugin.id)
       return bundle ? { origin: 'bundle', publisher: bundle.keyId } : { origin: 'folder' }
     },
   }

@@ -60,7 +60,12 @@ export const ExecutorView = Type.Object({
   version: Type.String(),
   contractHash: Type.String(),
   health: Type.Union([Type.Literal('ok'), Type.Literal('failed')]),
+  /** A sentence: why it failed, or why its host refuses it. */
   reason: Type.Optional(Type.String()),
+  /** Why its host lets it run, or not; absent for older agents. */
+  trust: Type.Optional(Type.Enum(['built-in', 'signed', 'unsigned', 'modified', 'refused'])),
+  /** Who signed it, by the name that the trust file of its host gives the key. */
+  publisher: Type.Optional(Type.String()),
 })
 export type ExecutorView = Static<typeof ExecutorView>
 

@@ -30,7 +30,30 @@ export const ExecutorReport = Type.Object({
   contractHash: Type.String({ maxLength: 64 }),
   health: Type.Union([Type.Literal('ok'), Type.Literal('failed')]),
   reason: Type.Optional(Reason),
+  /** Why the host lets it run, or not; absent where the agent does not tell. */
+  trust: Type.Optional(Type.Enum(['built-in', 'signed', 'unsigned', 'modified', 'refused'])),
+  /** Who signed it, by the name that the host's trust file gives the key. */
+  publisher: Type.Optional(Id),
 })
+export type ExecutorReport = Static<typeof ExecutorReport>
+
+/** An executor that the server has for its agents, as a bundle that its publisher signed. */
+export const WantedExecutor = Type.Object({
+  id: Id,
+  version: Type.String({ maxLength: 64 }),
+  /** Of the bundle; also its address: GET /api/agent/bundles/<sha256>. */
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  bytes: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+})
+export type WantedExecutor = Static<typeof WantedExecutor>
+
+/** Every executor the server delivers. What is not among them is no longer wanted. */
+export const WantedExecutors = Type.Object({
+  items: Type.Array(WantedExecutor, { maxItems: 256 }),
+  /** Fetch after a random time of at most so many seconds: a whole fleet hears of it at once. */
+  spreadSeconds: Type.Integer({ minimum: 0, maximum: 3600 }),
+})
+export type WantedExecutors = Static<typeof WantedExecutors>
 
 /** An attempt the agent still has to say something about. */
 export const AttemptReport = Type.Object({
@@ -101,6 +124,8 @@ export const AgentFrame = {
     startedAt: Time,
     finishedAt: Time,
   }),
+  /** What is installed has changed since `hello`: the whole list again. */
+  executors: frame('executors', { executors: Type.Array(ExecutorReport, { maxItems: 256 }) }),
   ping: frame('ping', {}),
   pong: frame('pong', {}),
 } as const
@@ -115,7 +140,11 @@ export const ServerFrame = {
     time: Time,
     /** The highest fact revision the server has of this agent; the agent goes on above it. */
     factRevision: Type.Integer({ minimum: 0 }),
+    /** Absent where the server delivers none to this agent, which then keeps what it has. */
+    wanted: Type.Optional(WantedExecutors),
   }),
+  /** What the server delivers has changed since `welcome`: the whole list again. */
+  executors: frame('executors', { wanted: WantedExecutors }),
   offer: frame('offer', {
     commandId: CommandId,
     epoch: Epoch,

@@ -20,4 +20,6 @@ export const limits = {
   /** How long an offer may be accepted; renewed while the agent is connected. */
   offerSeconds: 60,
   framesPerPoll: 256,
+  /** What one answer carries of a bundle. */
+  bundlePartBytes: 512 * 1024,
 } as const

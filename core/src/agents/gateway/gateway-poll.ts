@@ -5,6 +5,7 @@ import {
   limits,
   newNonce,
   type PollRequest,
+  type WantedExecutors,
 } from '@fleetupdate/sdk/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
@@ -32,13 +33,14 @@ export interface PollGatewayOptions {
   readonly inbound: Inbound
   readonly report: (error: unknown) => void
   readonly version: string
+  wanted(): WantedExecutors
   /** Names this server process. */
   readonly boot: string
   readonly now: () => number
 }
 
 export function createPollGateway(options: PollGatewayOptions): PollGateway {
-  const { store, signatures, presence, inbound, report, version, boot, now } = options
+  const { store, signatures, presence, inbound, report, version, wanted, boot, now } = options
   const sessions = new Map<string, PollSession>()
   const waiting = new Set<PollSession>()
   const answerStart = `{"boot":${JSON.stringify(boot)},"frames":[`
@@ -68,6 +70,7 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       session: session.session,
       time: new Date(now()).toISOString(),
       factRevision,
+      wanted: wanted(),
     })
     sessions.set(session.session, session)
     if (await inbound.hello(session, hello)) return session

@@ -1,7 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FleetError, type Log } from '@fleetupdate/sdk'
-import { type AgentFrame, deriveSessionKeys, limits, newNonce } from '@fleetupdate/sdk/protocol'
+import {
+  type AgentFrame,
+  deriveSessionKeys,
+  limits,
+  newNonce,
+  type WantedExecutors,
+} from '@fleetupdate/sdk/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
@@ -27,6 +33,7 @@ export interface SocketGatewayOptions {
   readonly inbound: Inbound
   readonly log: Log
   readonly version: string
+  wanted(): WantedExecutors
   readonly now: () => number
 }
 
@@ -34,7 +41,7 @@ const helloMs = 5_000
 const pong = { type: 'pong' } as const
 
 export function createSocketGateway(options: SocketGatewayOptions): SocketGateway {
-  const { store, signatures, presence, inbound, log, version, now } = options
+  const { store, signatures, presence, inbound, log, version, wanted, now } = options
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: limits.frameBytes,
@@ -135,6 +142,7 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
       nonce: serverNonce,
       time: new Date(now()).toISOString(),
       factRevision,
+      wanted: wanted(),
     })
   }
 

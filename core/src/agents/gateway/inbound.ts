@@ -42,6 +42,8 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
         session.send({ type: 'ack', facts: revision })
         return
       }
+      case 'executors':
+        return presence.executorsChanged(session, frame.executors)
       case 'accept':
       case 'reject':
       case 'progress':

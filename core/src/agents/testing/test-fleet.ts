@@ -20,6 +20,7 @@ import { createContracts, type LiveContracts } from '../../plugins/contracts.ts'
 import { createStore } from '../../store/create-store.ts'
 import type { Store } from '../../store/store.ts'
 import { createFleet, type Fleet } from '../create-fleet.ts'
+import type { DeliverableBundles } from '../delivery.ts'
 import { agentMigrations } from '../migrations.ts'
 import { enrol, WireAgent } from './wire-agent.ts'
 
@@ -81,6 +82,7 @@ export async function startTestFleet(
     readonly dir?: string
     readonly contracts?: readonly AnyContract[]
     readonly skewMs?: number
+    readonly bundles?: DeliverableBundles
   } = {},
 ): Promise<TestFleet> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'fleet-')))
@@ -101,6 +103,7 @@ export async function startTestFleet(
   const masterKey = Buffer.alloc(32, 7)
   const audit = await createAudit({ store, masterKey, checkpoints: undefined, log })
   const fleet = await createFleet({
+    bundles: options.bundles ?? { wanted: () => [], read: async () => undefined },
     store,
     sealer: createSealer(Buffer.alloc(32, 7)),
     audit,
