@@ -2,6 +2,7 @@ import { AgentView } from '@fleetupdate/sdk'
 import { EnrolFinished, EnrolRequest, EnrolStarted, PollAnswer } from '@fleetupdate/sdk/protocol'
 import { Type } from 'typebox'
 import { fleetError } from '../errors.ts'
+import { handleDirectly } from '../http/direct-routes.ts'
 import { byOf, type Route } from '../http/routes.ts'
 import type { Delivery } from './delivery.ts'
 import type { Enrolment } from './enrolment.ts'
@@ -101,7 +102,8 @@ export function agentRoutes(deps: {
       rule: 'agent',
       summary: 'Exchange frames, signed (docs/reference/protocol.md)',
       answer: PollAnswer,
-      handle: ({ request, reply }) => poll.handle(request, reply),
+      direct: poll.answer,
+      handle: handleDirectly(poll.answer),
     },
     {
       method: 'GET',

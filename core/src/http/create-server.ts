@@ -4,6 +4,7 @@ import { fleetError } from '../errors.ts'
 import type { PluginHost } from '../plugins/host.ts'
 import type { PanelAssets } from '../plugins/panel-assets.ts'
 import { registerDashboard } from './dashboard.ts'
+import { registerDirectRoutes } from './direct-routes.ts'
 import { type ReportError, type ReportRefusal, registerErrorHandler } from './error-handler.ts'
 import { type Authenticate, mountRoutes } from './mount-routes.ts'
 import { registerBundleBodies, registerJsonBodies } from './raw-body.ts'
@@ -37,8 +38,10 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
   registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerBundleBodies(app)
-  registerSecurityHeaders(app, { https: config.publicUrls.some(({ protocol }) => protocol === 'https:') })
-  registerHostCheck(app, config)
+  const https = config.publicUrls.some(({ protocol }) => protocol === 'https:')
+  registerSecurityHeaders(app, { https })
+  const allowsHost = hostCheck(config)
+  registerHostCheck(app, allowsHost)
   registerCors(app, config.corsOrigins)
   app.addHook('onRequest', (request, reply, done) => {
     const query = request.url.indexOf('?')
@@ -49,23 +52,29 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
   mountRoutes(app, options.routes, options.authenticate)
   options.panels.register(app)
   await registerDashboard(app, config.dashboardDir)
+  registerDirectRoutes(app.server, options.routes, { https, report: options.report, allowsHost })
   return app
 }
 
 /** Where hosts are named, only those are answered: a page of another site can't reach the server by a name of its own (DNS rebinding). */
-function registerHostCheck(
-  app: FastifyInstance,
-  config: Pick<ServerConfig, 'allowedHosts' | 'publicUrls'>,
-): void {
-  if (config.allowedHosts.length === 0) return
-  const known = new Set(
-    [...config.allowedHosts, ...config.publicUrls.map((url) => url.host)].map((host) => host.toLowerCase()),
-  )
-  for (const local of ['localhost', '127.0.0.1', '[::1]']) known.add(local)
-  app.addHook('onRequest', async ({ headers }) => {
-    const host = (headers.host ?? '').toLowerCase()
-    if (!known.has(host) && !known.has(host.replace(/:\d+$/, '')))
-      throw fleetError('FLT_HTTP_HOST', { host: host.slice(0, 100) })
+function hostCheck({
+  allowedHosts,
+  publicUrls,
+}: Pick<ServerConfig, 'allowedHosts' | 'publicUrls'>): (host: string | undefined) => boolean {
+  if (allowedHosts.length === 0) return () => true
+  const names = [...allowedHosts, ...publicUrls.map((url) => url.host), 'localhost', '127.0.0.1', '[::1]']
+  const known = new Set(names.map((host) => host.toLowerCase()))
+  return (given = '') => {
+    const host = given.toLowerCase()
+    return known.has(host) || known.has(host.replace(/:\d+$/, ''))
+  }
+}
+
+function registerHostCheck(app: FastifyInstance, allowsHost: (host: string | undefined) => boolean): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { host } = request.headers
+    if (allowsHost(host)) done()
+    else done(fleetError('FLT_HTTP_HOST', { host: (host ?? '').slice(0, 100) }))
   })
 }
 

@@ -17,11 +17,7 @@ export function registerJsonBodies(app: FastifyInstance): void {
     try {
       done(null, parseJson(body))
     } catch (error) {
-      done(
-        fleetError('FLT_HTTP_BODY_INVALID', {
-          problem: error instanceof Error ? error.message : 'unreadable',
-        }),
-      )
+      done(error instanceof Error ? error : new Error(String(error)))
     }
   })
 }
@@ -32,12 +28,20 @@ export function registerBundleBodies(app: FastifyInstance): void {
   app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body: Buffer, done) => done(null, body))
 }
 
-/** JSON without the keys that could reach a prototype. Looking at every key is slow, so only where such a key can be at all. */
-function parseJson(body: Buffer): unknown {
+/**
+ * JSON without the keys that could reach a prototype. Looking at every key is slow, so only where such a key can be at all. Throws
+ * FLT_HTTP_BODY_INVALID.
+ */
+export function parseJson(body: Buffer): unknown {
   const text = body.toString('utf8')
-  // Written plainly, or with escaped characters.
-  if (!text.includes('__proto__') && !text.includes('\\u')) return JSON.parse(text)
-  return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+  try {
+    // Written plainly, or with escaped characters.
+    if (!text.includes('__proto__') && !text.includes('\\u')) return JSON.parse(text)
+    return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : 'unreadable'
+    throw fleetError('FLT_HTTP_BODY_INVALID', { problem })
+  }
 }
 
 declare module 'fastify' {

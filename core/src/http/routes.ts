@@ -2,6 +2,7 @@ import type { Role, Subject } from '@fleetupdate/sdk'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import type { AuditEntry } from '../audit/entry.ts'
+import type { AnswerDirectly } from './direct-routes.ts'
 
 /** Who may use a route: a person of at least that role, anybody, or an enrolled agent that signs. */
 export type Rule = { readonly role: Role } | 'public' | 'agent'
@@ -35,6 +36,8 @@ export interface Route {
   /** Status of success; default 200. */
   readonly status?: number
   readonly bodyLimit?: number
+  /** For the few routes that most requests are for: answers before the framework. `handle` is then `handleDirectly(direct)`. */
+  readonly direct?: AnswerDirectly
   /** What it returns is the JSON answer; `reply.hijack()`ed or sent replies return undefined. */
   handle(call: RouteCall): unknown
 }

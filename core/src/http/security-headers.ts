@@ -3,11 +3,16 @@ import type { FastifyInstance } from 'fastify'
 
 /** Headers that every answer carries. HSTS only where the server is reached by https. */
 export function registerSecurityHeaders(app: FastifyInstance, options: { readonly https: boolean }): void {
-  const headers = options.https ? { ...baseHeaders, ...httpsHeaders } : baseHeaders
+  const headers = securityHeaders(options.https)
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
     done()
   })
+}
+
+/** The same, by name. */
+export function securityHeaders(https: boolean): Readonly<Record<string, string>> {
+  return https ? { ...baseHeaders, ...httpsHeaders } : baseHeaders
 }
 
 const baseHeaders = {

@@ -7,10 +7,10 @@ import {
   type PollRequest,
   type WantedExecutors,
 } from '@fleetupdate/sdk/protocol'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
-import { rawBodyOf } from '../../http/raw-body.ts'
+import type { AnswerDirectly } from '../../http/direct-routes.ts'
+import { parseJson } from '../../http/raw-body.ts'
 import type { Store } from '../../store/store.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
@@ -21,8 +21,8 @@ import { PollSession } from './poll-session.ts'
 
 /** Agents over signed polls, docs/reference/protocol.md section 5. */
 export interface PollGateway {
-  /** Answers POST /api/agent/poll itself, signed; throws only where the request's signature is wrong. */
-  handle(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** The signed answer of POST /api/agent/poll; throws only where the request's signature is wrong. */
+  readonly answer: AnswerDirectly
   dispose(): void
 }
 
@@ -121,30 +121,20 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
   }
 
   return {
-    async handle(request, reply) {
-      const signed = await signatures.verify({
-        method: request.method,
-        target: request.raw.url ?? '',
-        headers: request.headers,
-        body: rawBodyOf(request),
-      })
+    async answer(call) {
+      const signed = await signatures.verify(call)
       let status = 200
       let body: string
       try {
         if (signed.refusal) throw signed.refusal
-        body = await poll(signed, request.body)
+        body = await poll(signed, parseJson(call.body))
       } catch (error) {
         if (!(error instanceof FleetError)) report(error)
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
         status = known.status
         body = JSON.stringify(known.toJSON())
       }
-      const signature = signatures.sign(signed, status, Buffer.from(body))
-      // As text, so that it leaves in one write with the head.
-      reply
-        .code(status)
-        .headers({ 'content-type': 'application/json', ...signature })
-        .send(body)
+      return { status, headers: signatures.sign(signed, status, Buffer.from(body)), body }
     },
     dispose() {
       clearInterval(sweep)
