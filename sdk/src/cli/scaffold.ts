@@ -1,9 +1,19 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { packageSpecs } from './package-source.ts'
 
-/** Writes the template as one folder of its own, named after the id. */
+/** Writes the template as one folder of its own, named after the id, whose dependencies npm can find. */
 export async function writeStandalone(template: string, folder: string, id: string): Promise<void> {
-  for (const [file, text] of await readTemplate(template, id)) await put(join(folder, file), text)
+  for (const [file, text] of await readTemplate(template, id))
+    await put(join(folder, file), file === 'package.json' ? await withSources(text) : text)
+  // Not a file of the template: npm leaves files of that name out of packages.
+  await put(join(folder, '.gitignore'), 'node_modules/\ndist/\n*.fleetplugin\n')
+}
+
+async function withSources(text: string): Promise<string> {
+  const json = JSON.parse(text) as { readonly devDependencies: object }
+  const devDependencies = { ...json.devDependencies, ...(await packageSpecs()) }
+  return `${JSON.stringify({ ...json, devDependencies }, null, 2)}\n`
 }
 
 /**
@@ -62,11 +72,11 @@ async function readTemplate(template: string, id: string): Promise<ReadonlyMap<s
   const title = capital(words.join(' '))
   const files = new Map<string, string>()
   for (const entry of await readdir(template, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || /[\\/](node_modules|dist)([\\/]|$)/.test(entry.parentPath)) continue
-    const path = join(entry.parentPath, entry.name)
-    const text = await readFile(path, 'utf8')
+    const path = relative(template, join(entry.parentPath, entry.name))
+    if (!entry.isFile() || /^(node_modules|dist)[\\/]/.test(path)) continue
+    const text = await readFile(join(template, path), 'utf8')
     files.set(
-      path.slice(template.length + 1),
+      path,
       text.replaceAll('my-plugin', id).replaceAll('myPlugin', camel).replaceAll('My plugin', title),
     )
   }
