@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { repository } from '../repository.ts'
+import { startNpmRegistry } from './npm-registry.ts'
 import { createOutsideFolder } from './outside-folder.ts'
 import { type Ended, runNode } from './run-program.ts'
 
@@ -16,6 +17,11 @@ const cli = (...args: string[]): Promise<Ended> =>
   runNode(bin('fleetupdate'), ['plugin', ...args], outside.path)
 const install = (file: string): Promise<Ended> =>
   cli('install', file, '--server', fleet.url, '--token', fleet.client.token, '--yes')
+const manage = (...args: string[]): Promise<Ended> =>
+  runNode(bin('fleetupdate'), ['plugin', ...args], outside.path, {
+    FLEET_SERVER: fleet.url,
+    FLEET_TOKEN: fleet.client.token,
+  })
 const item = async (id: string): Promise<Record<string, unknown> | undefined> =>
   (await fleet.client.request<{ items: Record<string, unknown>[] }>('GET', admin)).body.items.find(
     (candidate) => candidate.id === id,
@@ -78,17 +84,20 @@ test('a packed plugin is installed, used, upgraded, disabled and removed while t
   const older = await install(first)
   expect(older).toMatchObject({ code: 1, output: expect.stringContaining('it is older') })
 
-  expect(await client.request('POST', `${admin}/disk-health/disable`)).toMatchObject({ status: 200 })
+  expect(await manage('disable', 'disk-health')).toEqual({ code: 0, output: 'disk-health is disabled.\n' })
   const refused = await client.request('POST', '/api/agents/vm-01/disk-health/measure', { path: '/' })
   expect(refused).toMatchObject({ status: 503, body: { code: 'FLT_PLUGIN_UNAVAILABLE' } })
   expect(await item('os-updates')).toMatchObject({ state: 'active', origin: 'built-in' })
-  expect(await client.request('POST', `${admin}/disk-health/enable`)).toMatchObject({
-    body: { state: 'active' },
-  })
+  expect(await manage('enable', 'disk-health')).toEqual({ code: 0, output: 'disk-health is active.\n' })
   await fleet.server.kill('SIGTERM')
   await fleet.server.restart()
   expect(await item('disk-health')).toMatchObject({ state: 'active', version: '0.2.0' })
-  expect((await client.request('DELETE', `${admin}/disk-health`)).status).toBe(204)
+  expect((await manage('list')).output).toContain('disk-health 0.2.0  active  (bundle)')
+  expect(await manage('remove', 'disk-health')).toMatchObject({ code: 0 })
+  expect(await manage('remove', 'disk-health')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('FLT_PLUGIN_UNKNOWN'),
+  })
   expect(await item('disk-health')).toBeUndefined()
   expect((await client.request('GET', '/api/metrics')).status).toBe(200)
 })
@@ -124,4 +133,44 @@ test('what is not a sound bundle, not confirmed or not allowed changes nothing',
     status: 409,
     body: { code: 'FLT_PLUGIN_BUILT_IN' },
   })
+})
+
+test('a plugin published as an npm package is installed by its name, and nothing of the package is run', async () => {
+  const bundle = readFileSync(join(outside.path, await pack('0.4.0')))
+  const trap = join(outside.path, 'the-package-ran')
+  const registry = await startNpmRegistry({
+    '@acme/disk-health': {
+      'disk-health.fleetplugin': bundle,
+      'trap.mjs': Buffer.from(
+        `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(trap)}, '')`,
+      ),
+    },
+    'no-plugin': { 'README.md': Buffer.from('# Nothing') },
+  })
+  const installByName = (name: string): Promise<Ended> =>
+    runNode(bin('fleetupdate'), ['plugin', 'install', name, '--yes'], outside.path, {
+      FLEET_SERVER: fleet.url,
+      FLEET_TOKEN: fleet.client.token,
+      npm_config_registry: registry.url,
+    })
+  try {
+    expect(await installByName('no-plugin')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('the package holds 0 files named *.fleetplugin'),
+    })
+    expect(await installByName('no-such-package')).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/FLT_CLI_SOURCE.*E404/),
+    })
+    expect(await installByName('missing.fleetplugin')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('there is no such file'),
+    })
+    const installed = await installByName('@acme/disk-health')
+    expect(installed.output).toContain('disk-health 0.4.0 is active.')
+    expect(existsSync(trap)).toBe(false)
+    expect(await manage('remove', 'disk-health')).toMatchObject({ code: 0 })
+  } finally {
+    registry.close()
+  }
 })

@@ -7,10 +7,15 @@ export interface Ended {
 }
 
 /** Runs a Node program to its end, as a person would in that folder. */
-export async function runNode(file: string, args: readonly string[], cwd: string): Promise<Ended> {
+export async function runNode(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const child = spawn(process.execPath, [file, ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: cwd },
+    env: { PATH: process.env.PATH ?? '', HOME: cwd, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

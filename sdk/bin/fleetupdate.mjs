@@ -2,10 +2,14 @@
 import { createInterface } from 'node:readline/promises'
 import { runCli } from '../dist/cli/index.js'
 
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => stopping.abort())
+
 process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   env: process.env,
   print: (line) => console.log(line),
+  signal: stopping.signal,
   async confirm(question) {
     if (!process.stdin.isTTY) return false
     const terminal = createInterface({ input: process.stdin, output: process.stdout })

@@ -13,14 +13,17 @@ export const panelExternals = ['vue', 'pinia', '@fleetupdate/sdk/panel'] as cons
  * files it made, relative to the folder. Throws where a language lacks a message that another one has. Needs the packages
  * `vite` and `@vitejs/plugin-vue` beside the sdk.
  */
-export async function buildPanel(dir: string): Promise<readonly string[]> {
+export async function buildPanel(
+  dir: string,
+  { quiet = false }: { readonly quiet?: boolean } = {},
+): Promise<readonly string[]> {
   await checkMessages(join(dir, 'src/panel/messages'))
   const { build } = await import('vite')
   const { default: vue } = await import('@vitejs/plugin-vue')
   await build({
     root: dir,
     configFile: false,
-    logLevel: 'warn',
+    logLevel: quiet ? 'silent' : 'warn',
     define: { 'process.env.NODE_ENV': '"production"' },
     plugins: [contracts(), vue()],
     build: {

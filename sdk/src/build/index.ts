@@ -12,13 +12,21 @@ export interface BuiltFile {
   readonly bytes: number
 }
 
+export interface BuildPluginOptions {
+  /** Errors are thrown alone, not printed too. */
+  readonly quiet?: boolean
+}
+
 const manifestCheck = Compile(Manifest)
 
 /**
  * Builds one plugin folder into self-contained ESM: `src/server.ts` → `dist/server.js`, `src/executor.ts` or `src/index.ts` →
  * `dist/executor.js`, `src/panel/index.ts` → `dist/panel/`. Throws with one sentence where the manifest does not fit.
  */
-export async function buildPlugin(folder: string): Promise<readonly BuiltFile[]> {
+export async function buildPlugin(
+  folder: string,
+  { quiet = false }: BuildPluginOptions = {},
+): Promise<readonly BuiltFile[]> {
   const dir = resolve(folder)
   await readManifest(dir)
   await rm(join(dir, 'dist'), { recursive: true, force: true })
@@ -31,12 +39,15 @@ export async function buildPlugin(folder: string): Promise<readonly BuiltFile[]>
   const files: string[] = []
   for (const { entry, output, plugins } of faces) {
     if (!existsSync(join(dir, entry))) continue
-    await build(selfContained(join(dir, entry), join(dir, output), plugins))
+    await build({
+      ...selfContained(join(dir, entry), join(dir, output), plugins),
+      logLevel: quiet ? 'silent' : 'warning',
+    })
     files.push(output)
   }
   if (existsSync(join(dir, 'src/panel/index.ts'))) {
     const { buildPanel } = await import('./build-panel.ts')
-    files.push(...(await buildPanel(dir)))
+    files.push(...(await buildPanel(dir, { quiet })))
   }
   return files.map((file) => ({
     file: relative(dir, join(dir, file)),
@@ -65,7 +76,6 @@ function selfContained(entry: string, outfile: string, plugins: BuildOptions['pl
     format: 'esm',
     plugins: plugins ?? [],
     legalComments: 'none',
-    logLevel: 'warning',
   }
 }
 

@@ -20,6 +20,11 @@ export const cliCatalogue = {
     status: 400,
     message: '{path} is not a private Ed25519 key: {problem}. Make one: npx fleetupdate plugin keygen',
   },
+  FLT_CLI_SOURCE: {
+    status: 400,
+    message:
+      '{source} gives no bundle: {problem}. Name a file made by "plugin pack", or an npm package that holds one.',
+  },
   FLT_CLI_SERVER: { status: 502, message: 'The server {server} answered {status}: {problem}' },
   FLT_CLI_NOT_CONFIRMED: { status: 400, message: 'Nothing was installed. Answer yes, or pass --yes.' },
 } as const

@@ -1,17 +1,24 @@
 import { FleetError } from '../errors/fleet-error.ts'
 import { checkVerb } from './check.ts'
+import { devVerb } from './dev.ts'
 import { installVerb } from './install.ts'
 import { keygenVerb } from './keygen.ts'
+import { disableVerb, enableVerb, listVerb, removeVerb } from './manage.ts'
 import { newPlugin } from './new.ts'
 import { packVerb } from './pack.ts'
 import type { Terminal, Verb } from './verb.ts'
 
 const verbs: Readonly<Record<string, Verb>> = {
   new: newPlugin,
+  dev: devVerb,
   check: checkVerb,
   keygen: keygenVerb,
   pack: packVerb,
   install: installVerb,
+  list: listVerb,
+  enable: enableVerb,
+  disable: disableVerb,
+  remove: removeVerb,
 }
 
 /** The command line `fleetupdate plugin VERB …`. Answers the exit code: 0 done, 1 refused, 2 not understood; never throws. */

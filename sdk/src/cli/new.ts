@@ -27,11 +27,9 @@ async function standalone(id: string, { cwd, print }: Terminal): Promise<number>
   const folder = free(join(cwd, id))
   await writeStandalone(template, folder, id)
   print(`Made ${relative(cwd, folder)}. Next:`)
-  for (const line of [`cd ${id}`, 'npm install', 'npm run build', 'npm test', 'npm run check'])
+  for (const line of [`cd ${id}`, 'npm install', 'npm run build', 'npm test', 'npm run check', 'npm run dev'])
     print(`  ${line}`)
-  print(
-    'To see it in a fleet, give its parent folder to a server and its agent: PLUGIN_DIRS, agent.executors.',
-  )
+  print('The last one shows it in a fleet of its own, and reloads it whenever you save.')
   return 0
 }
 

@@ -1,7 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join, relative, resolve } from 'node:path'
-import { type ArchiveFile, keyIdOf, writeBundle } from '../bundle/index.ts'
-import { checkPlugin, readSubject, type Subject } from '../check/check-plugin.ts'
+import { writeFile } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
+import { keyIdOf, packFolder, readVersion } from '../bundle/index.ts'
+import { checkPlugin, readSubject } from '../check/check-plugin.ts'
 import { cliError } from './errors.ts'
 import { defaultKeyFile, readPublisherKey } from './publisher-key.ts'
 import { readArguments, type Verb } from './verb.ts'
@@ -22,38 +22,19 @@ export const packVerb: Verb = {
     if (findings.length > 0) return 1
     const keyFile = given.text('key')
     const key = await readPublisherKey(keyFile === undefined ? defaultKeyFile(env) : resolve(cwd, keyFile))
-    const version = await versionOf(subject)
+    const version = await readVersion(subject.folder)
+    if (version === undefined)
+      throw cliError('FLT_CLI_USAGE', { usage, problem: 'package.json needs a "version" like 1.2.3' })
     const expiresAt = readExpiry(given.text('expires'))
     const counter = readCounter(given.text('counter'), version)
-    const files = await collect(subject, version)
-    const bytes = writeBundle({ version, counter, expiresAt, manifest: subject.manifest, files }, key)
-    const out = resolve(cwd, given.text('out') ?? `${subject.manifest.id}-${version}.fleetplugin`)
+    const { folder, manifest } = subject
+    const { bytes, files } = await packFolder({ folder, manifest, version, counter, expiresAt, key })
+    const out = resolve(cwd, given.text('out') ?? `${manifest.id}-${version}.fleetplugin`)
     await writeFile(out, bytes)
     print(`${relative(cwd, out)}  ${(bytes.length / 1024).toFixed(1)} kB, ${files.length} files`)
     print(`signed by ${keyIdOf(key.publicKey)}, counter ${counter}, expires ${expiresAt}`)
     return 0
   },
-}
-
-async function versionOf({ folder }: Subject): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
-    version?: unknown
-  }
-  if (typeof version === 'string' && /^\d+\.\d+\.\d+$/.test(version)) return version
-  throw cliError('FLT_CLI_USAGE', { usage, problem: 'package.json needs a "version" like 1.2.3' })
-}
-
-/** What was built, and a package.json with nothing in it that the build needed. */
-async function collect(
-  { folder, built, manifest }: Subject,
-  version: string,
-): Promise<readonly ArchiveFile[]> {
-  const json = { name: manifest.id, version, type: 'module', fleetupdate: manifest }
-  const files: ArchiveFile[] = [
-    { path: 'package.json', content: Buffer.from(`${JSON.stringify(json, null, 2)}\n`) },
-  ]
-  for (const path of built.keys()) files.push({ path, content: await readFile(join(folder, path)) })
-  return files
 }
 
 /** Default: a number that grows with the version. */

@@ -8,6 +8,8 @@ export interface Terminal {
   print(line: string): void
   /** Asks a person; false where nobody is there to answer. */
   confirm(question: string): Promise<boolean>
+  /** Aborts when a verb that runs on is to end, as after Ctrl-C. Default: never. */
+  readonly signal?: AbortSignal
 }
 
 /** One thing the command line can do; `run` answers the exit code. */

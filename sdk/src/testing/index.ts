@@ -1,5 +1,7 @@
+export * from './find-programs.ts'
 export * from './fleet-client.ts'
 export * from './protocol-vectors.ts'
 export * from './start-test-fleet.ts'
 export * from './test-executor.ts'
 export * from './test-plugin.ts'
+export * from './test-process.ts'

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { findPrograms } from './find-programs.ts'
 import { type FleetClient, logIn } from './fleet-client.ts'
+import { startProcess, type TestProcess } from './test-process.ts'
 
 export interface TestFleetOptions {
   /** Built plugin folders, copied into the fleet's data folder. */
@@ -16,11 +17,17 @@ export interface TestFleetOptions {
   readonly agents?: readonly string[]
   /** Added to the server's environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** Entry files; default: the installed packages `@fleetupdate/core` and `@fleetupdate/agent`. */
+  /** Entry files; default: what {@link findPrograms} finds. */
   readonly serverEntry?: string
   readonly agentEntry?: string
   /** Keep the data of an earlier fleet. */
   readonly dataDir?: string
+  /** Default: one the system chooses. */
+  readonly port?: number
+  /** Of the user `admin`. Default: one that everybody can read here. */
+  readonly password?: string
+  /** Told of every line that the server (`server`) and the agents (their ids) print. */
+  print?(who: string, line: string): void
 }
 
 /** A real server and real agents, each a process of its own, on loopback and in a temporary folder. */
@@ -33,18 +40,8 @@ export interface TestFleet {
   stop(): Promise<void>
 }
 
-export interface TestProcess {
-  readonly pid: number
-  /** Everything it printed so far. */
-  output(): string
-  /** Ends it with a signal and waits. */
-  kill(signal: NodeJS.Signals): Promise<void>
-  /** Starts it again after it ended, with the same settings. */
-  restart(): Promise<void>
-}
-
 const psk = 'a-secret-for-tests-0123456789'
-const password = 'a password for tests'
+const knownPassword = 'a password for tests'
 
 /**
  * Starts a fleet and waits until all its agents are online.
@@ -62,11 +59,13 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
       filter: (source) => basename(source) !== 'node_modules',
     })
 
-  let port = 0
+  const { password = knownPassword, print } = options
+  const printAs = (who: string) => print && ((line: string) => print(who, line))
+  let port = options.port ?? 0
   let url = ''
-  const server = await startProcess(
-    options.serverEntry ?? entryOf('@fleetupdate/core'),
-    () => ({
+  const server = await startProcess({
+    entry: options.serverEntry ?? findPrograms().server,
+    environment: () => ({
       DATA_DIR: dataDir,
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -77,11 +76,12 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
       PLUGIN_DIRS: (options.pluginDirs ?? []).map((dir) => resolve(dir)).join(','),
       ...options.env,
     }),
-    async (child) => {
+    ready: async (child) => {
       url = await readyUrl(child)
       port = Number(new URL(url).port)
     },
-  )
+    print: printAs('server'),
+  })
   const client = await logIn(url, 'admin', password)
   const agents = new Map<string, TestProcess>()
   const fleet: TestFleet = {
@@ -99,7 +99,10 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
   const executors = [...(options.executorDirs ?? []).map((dir) => resolve(dir)), installed]
   try {
     for (const id of options.agents ?? ['vm-01'])
-      agents.set(id, await startAgent(id, fleet, executors, options.agentEntry))
+      agents.set(
+        id,
+        await startAgent(id, fleet, { executors, entry: options.agentEntry, print: printAs(id) }),
+      )
     await client.until('all agents to be online', async () => {
       const states = await Promise.all([...agents.keys()].map((id) => client.agent(id)))
       return states.every((agent) => agent?.status === 'online')
@@ -115,8 +118,7 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
 function startAgent(
   id: string,
   { url, dataDir }: TestFleet,
-  executors: readonly string[],
-  entry?: string,
+  { executors, entry, print }: AgentStart,
 ): Promise<TestProcess> {
   const stateDir = join(dataDir, 'agents', id)
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
@@ -124,48 +126,18 @@ function startAgent(
   const settings = { id, server_url: url, psk, state_dir: stateDir, executors, poll_interval: 5 }
   const lines = Object.entries(settings).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(config, ['agent:', ...lines, ''].join('\n'), { mode: 0o600 })
-  return startProcess(
-    entry ?? entryOf('@fleetupdate/agent'),
-    () => ({ AGENT_CONFIG: config, NO_PROMPT: '1' }),
-    async () => undefined,
-  )
+  return startProcess({
+    entry: entry ?? findPrograms().agent,
+    environment: () => ({ AGENT_CONFIG: config, NO_PROMPT: '1' }),
+    ready: async () => undefined,
+    print,
+  })
 }
 
-async function startProcess(
-  entry: string,
-  environment: () => Record<string, string>,
-  ready: (child: ChildProcess) => Promise<void>,
-): Promise<TestProcess> {
-  let printed = ''
-  let child: ChildProcess
-  const start = async (): Promise<void> => {
-    child = spawn(process.execPath, [entry], {
-      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment() },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
-    child.stdout?.on('data', (data) => (printed += data))
-    child.stderr?.on('data', (data) => (printed += data))
-    await Promise.race([
-      ready(child),
-      once(child, 'exit').then(([code]) => {
-        throw new Error(`${entry} ended with ${code}:\n${printed}`)
-      }),
-    ])
-  }
-  await start()
-  return {
-    get pid() {
-      return child.pid ?? -1
-    },
-    output: () => printed,
-    async kill(signal) {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const ended = once(child, 'exit')
-      child.kill(signal)
-      await ended
-    },
-    restart: start,
-  }
+interface AgentStart {
+  readonly executors: readonly string[]
+  readonly entry: string | undefined
+  readonly print: ((line: string) => void) | undefined
 }
 
 async function readyUrl(child: ChildProcess): Promise<string> {
@@ -173,9 +145,4 @@ async function readyUrl(child: ChildProcess): Promise<string> {
     const [message] = (await once(child, 'message')) as [{ type?: string; url?: string }]
     if (message.type === 'ready' && message.url) return message.url
   }
-}
-
-function entryOf(name: string): string {
-  const require = createRequire(join(process.cwd(), 'package.json'))
-  return join(dirname(require.resolve(`${name}/package.json`)), 'dist', 'main.js')
 }
