@@ -9,8 +9,9 @@ import { refusedRequest } from './audit/refused-request.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { auditStateRoutes } from './audit/state-routes.ts'
 import { createPeople } from './auth/create-people.ts'
-import { openMasterKey } from './auth/master-key.ts'
+import { openMasterKeyOf } from './auth/existing-master-key.ts'
 import { createSealer } from './auth/sealer.ts'
+import { assertNotHalfRestored } from './backup/restore-backup.ts'
 import { createOutputHook } from './commands/output-hook.ts'
 import type { ServerConfig } from './config.ts'
 import { createEngines } from './container.ts'
@@ -69,12 +70,13 @@ export async function buildApp(
 
   async function compose(): Promise<App> {
     const startedAt = new Date().toISOString()
+    assertNotHalfRestored(config.dataDir)
     const engines = createEngines(config, { log, onFatal })
     const store = await engines.store
     disposers.add(() => store.close())
     const { bus, live } = engines
 
-    const masterKey = await openMasterKey(config.masterKeyFile)
+    const masterKey = await openMasterKeyOf(store, config)
     const sealer = createSealer(masterKey)
     const checkpoints = join(config.dataDir, checkpointsName)
     const audit = await createAudit({ store, masterKey, checkpoints, log })

@@ -185,6 +185,48 @@ export const catalogue = {
       'The database failed and the server is stopping: {problem}. Check the disk, then start it again.',
   },
   FLT_STORE_CLOSED: { status: 503, message: 'The server is shutting down. Try again in a moment.' },
+  FLT_BACKUP_MISSING: {
+    status: 404,
+    message: 'There is no backup at {path}. Name the file that "fleetupdate backup" wrote.',
+  },
+  FLT_BACKUP_EXISTS: { status: 409, message: '{path} exists already. Name a new file, or a folder.' },
+  FLT_BACKUP_FAILED: {
+    status: 500,
+    message: 'The backup cannot be written to {path}: {problem}. Nothing was left there.',
+  },
+  FLT_BACKUP_DAMAGED: {
+    status: 422,
+    message: 'The backup {path} is damaged: {problem}. Use another one; nothing was changed.',
+  },
+  FLT_BACKUP_VERSION: {
+    status: 422,
+    message:
+      'The backup {path} was made by FleetUpdate {version}, which writes a later format. Restore it with that version.',
+  },
+  FLT_BACKUP_KEY: {
+    status: 422,
+    message:
+      'The backup {path} belongs to another master key than {file} holds. Put back the key it was made with (MASTER_KEY_FILE), then restore again.',
+  },
+  FLT_BACKUP_TARGET: {
+    status: 409,
+    message:
+      '{path} already holds the data of a server. Add --force to move that aside (it is kept), or give another --data-dir.',
+  },
+  FLT_BACKUP_RUNNING: {
+    status: 409,
+    message: 'A server is running on {path}. Stop it, restore, then start it again.',
+  },
+  FLT_BACKUP_INTERRUPTED: {
+    status: 500,
+    message:
+      'A restore into {path} was interrupted, so that its data is not whole. Run it again: fleetupdate restore BACKUP',
+  },
+  FLT_MASTER_KEY_MISSING: {
+    status: 500,
+    message:
+      'The master key {file} is missing, but {path} holds data that was sealed with one. Put the key back; no new one was made.',
+  },
   FLT_SECRET_UNREADABLE: {
     status: 500,
     message:

@@ -10,15 +10,22 @@ import { fleetError } from '../errors.ts'
  * be readable by its group (root:orchestrator 0640).
  */
 export async function openMasterKey(file: string): Promise<Buffer> {
-  try {
-    return await readKey(file)
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw keyError(file, error)
-  }
+  const known = await readMasterKey(file)
+  if (known) return known
   try {
     await createKey(file)
     return await readKey(file)
   } catch (error) {
+    throw keyError(file, error)
+  }
+}
+
+/** The same key where the file is there; undefined where it is missing. Makes nothing. */
+export async function readMasterKey(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readKey(file)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
     throw keyError(file, error)
   }
 }
