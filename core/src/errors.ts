@@ -208,6 +208,11 @@ export const catalogue = {
     message:
       'The backup {path} belongs to another master key than {file} holds. Put back the key it was made with (MASTER_KEY_FILE), then restore again.',
   },
+  FLT_BACKUP_KEY_MISSING: {
+    status: 422,
+    message:
+      'The master key {file} is missing, and the backup {path} needs the one it was made with. Put that key there (MASTER_KEY_FILE).',
+  },
   FLT_BACKUP_TARGET: {
     status: 409,
     message:

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type FleetClient, startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
+import { type FleetClient, logIn, startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import type { Lab } from './fault.ts'
 import { createPatientClient, type PatientClient } from './patient-client.ts'
 
@@ -18,6 +18,8 @@ export interface Rig {
   /** The file in which the lab's commands leave a line for each start. */
   readonly ledger: string
   startAgent(id: string, options?: AgentOptions): AgentProcess
+  /** A client of a session of its own, for where the first one was ended. */
+  logInAgain(): Promise<PatientClient>
   online(ids: readonly string[], timeoutMs?: number): Promise<void>
 }
 
@@ -82,6 +84,7 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
       agent.start()
       return agent
     },
+    logInAgain: async () => createPatientClient(await logIn(fleet.url, 'admin', 'a password for tests')),
     online: async (ids, timeoutMs = 60_000) => {
       await rig.patient.until(
         'the agents to be online',

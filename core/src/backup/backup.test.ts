@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { verifyAudit } from '../audit/verify.ts'
 import { openMasterKey } from '../auth/master-key.ts'
 import { coreMigrations } from '../store/core-migrations.ts'
 import { createStore } from '../store/create-store.ts'
@@ -156,6 +157,9 @@ test('restoring brings the rows back, ends sessions, keeps what was there aside,
   const audit = await now.read.selectFrom('audit_log').select(['action', 'actorType', 'actorId']).execute()
   expect(audit).toEqual([{ action: 'backup.restored', actorType: 'console', actorId: 'root' }])
   expect(existsSync(masterKeyFile)).toBe(true)
+  const checkpoints = join(dataDir, 'audit-checkpoints.jsonl')
+  const { problems } = await verifyAudit({ read: now.read, masterKey, checkpoints })
+  expect(problems).toEqual([])
 })
 
 test('an empty data folder needs no --force; a folder that an archive was unpacked to restores too', async () => {

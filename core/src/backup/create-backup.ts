@@ -33,11 +33,11 @@ const mostTries = 5
 /**
  * Backs up a data folder while a server may be writing to it: all databases as they were at one moment, the audit's checkpoints and the
  * installed plugins, never the master key. The archive appears under its name only when it is whole, durable and verified. Throws
- * FLT_BACKUP_EXISTS, FLT_BACKUP_FAILED, FLT_STORE_CORRUPT, FLT_CONSOLE_NO_DATA.
+ * FLT_BACKUP_EXISTS, FLT_BACKUP_FAILED, FLT_STORE_CORRUPT, FLT_CLI_NO_DATA.
  */
 export async function createBackup(options: BackupOptions): Promise<MadeBackup> {
   const { dataDir, masterKey, version, now = Date.now } = options
-  if (!existsSync(join(dataDir, 'core.db'))) throw fleetError('FLT_CONSOLE_NO_DATA', { path: dataDir })
+  if (!existsSync(join(dataDir, 'core.db'))) throw fleetError('FLT_CLI_NO_DATA', { path: dataDir })
   const madeAt = new Date(now()).toISOString()
   const path = await targetFile(options.target, madeAt)
   return failingAt(path, async () => {

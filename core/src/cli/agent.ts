@@ -5,7 +5,7 @@ import { invitationLine } from '../agents/invitation.ts'
 import { isAgentId, requireFree } from '../agents/token-routes.ts'
 import { checkpointsName } from '../audit/checkpoints.ts'
 import { createAudit } from '../audit/create-audit.ts'
-import { openMasterKey } from '../auth/master-key.ts'
+import { requireMasterKey } from '../auth/existing-master-key.ts'
 import { createSealer } from '../auth/sealer.ts'
 import type { ServerConfig } from '../config.ts'
 import { fleetError } from '../errors.ts'
@@ -24,7 +24,7 @@ const invite: Verb = {
     if (!isAgentId(agentId)) throw fleetError('FLT_CLI_AGENT_ID', { id: agentId.slice(0, 100) })
     const { world } = call
     const config = existing(call.config())
-    const masterKey = await openMasterKey(config.masterKeyFile)
+    const masterKey = await requireMasterKey(config)
     const store = await createStore({
       dir: config.dataDir,
       migrations: coreMigrations,

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { checkpointsName } from '../audit/checkpoints.ts'
 import { verifyAudit } from '../audit/verify.ts'
-import { openMasterKey } from '../auth/master-key.ts'
+import { requireMasterKey } from '../auth/existing-master-key.ts'
 import { openReadHandle } from '../store/read-handle.ts'
 import type { CoreTables } from '../store/tables.ts'
 import { databaseOf, existing } from './data-dir.ts'
@@ -15,7 +15,7 @@ const verify: Verb = {
   examples: ['', '--data-dir /var/lib/orchestrator-server --json'],
   async run(call) {
     const config = existing(call.config())
-    const masterKey = await openMasterKey(config.masterKeyFile)
+    const masterKey = await requireMasterKey(config)
     const checkpoints = join(config.dataDir, checkpointsName)
     const handle = openReadHandle<CoreTables>(databaseOf(config), 30_000)
     try {

@@ -8,9 +8,19 @@ import { fleetError } from '../errors.ts'
 export function existing(config: ServerConfig): ServerConfig {
   const found = statSync(databaseOf(config), { throwIfNoEntry: false })
   if (!found) throw fleetError('FLT_CLI_NO_DATA', { path: config.dataDir })
-  const { uid } = userInfo()
-  if (found.uid !== uid) throw fleetError('FLT_CLI_USER', { path: config.dataDir, uid: found.uid })
+  assertOwn(config.dataDir, found.uid)
   return config
+}
+
+/** The configuration, where its data folder is this user's or is still to be made. */
+export function own(config: ServerConfig): ServerConfig {
+  const found = statSync(config.dataDir, { throwIfNoEntry: false })
+  if (found) assertOwn(config.dataDir, found.uid)
+  return config
+}
+
+function assertOwn(path: string, uid: number): void {
+  if (uid !== userInfo().uid) throw fleetError('FLT_CLI_USER', { path, uid })
 }
 
 /** The core's database. */

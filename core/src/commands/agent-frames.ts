@@ -6,8 +6,9 @@ import type { EventBus } from '../events/bus.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { Changes } from './changes.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import { type Dispatcher, noRecord } from './dispatcher.ts'
 import type { OpenCommand, OpenCommands } from './open-commands.ts'
+import type { OutputHook } from './output-hook.ts'
 import { resultPatch } from './results.ts'
 
 export interface AgentFramesOptions {
@@ -16,6 +17,7 @@ export interface AgentFramesOptions {
   readonly changes: Changes
   readonly dispatcher: Dispatcher
   readonly contracts: ContractRegistry
+  readonly hook: OutputHook
   readonly bus: EventBus
   readonly log: Log
   readonly now: () => number
@@ -29,7 +31,7 @@ const retryMs = 5_000
 
 /** What agents say about commands. A frame about somebody else's command changes nothing. */
 export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFrames, 'output'> {
-  const { store, open, changes, dispatcher, contracts, bus, log, now } = options
+  const { store, open, changes, dispatcher, contracts, hook, bus, log, now } = options
 
   const accept = async (command: OpenCommand, epoch: number, startedAt: string): Promise<void> => {
     command.missingSinceMs = 0
@@ -45,6 +47,11 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
   }
 
   const reject = async (command: OpenCommand, { kind, reason, notAfter }: Reject): Promise<void> => {
+    const isStarted = command.state === 'started' || command.state === 'running'
+    if (isStarted && command.missingSinceMs > 0 && (kind === 'expired' || kind === 'stale')) {
+      await changes.apply([{ command, event: { type: 'forget' }, patch: { reason: noRecord } }])
+      return dispatcher.wake(command.agentId)
+    }
     const isVerdict = kind !== 'busy' && kind !== 'expired' && kind !== 'stale' && kind !== 'cancelled'
     if (isVerdict) {
       await changes.apply([
@@ -62,8 +69,19 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
     dispatcher.wake(command.agentId)
   }
 
+  /** False where the agent sent more than is here, and gave it up since: this server was restored from a backup. */
+  const hasWholeOutput = async (command: OpenCommand, { output }: Result): Promise<boolean> => {
+    const keeper = hook.current()
+    if (!keeper || output.bytes === 0) return true
+    return (command.outputEnd ?? (await keeper.end(command.id))) >= output.bytes
+  }
+
   const result = async (session: AgentSession, command: OpenCommand, frame: Result): Promise<void> => {
-    const patch = resultPatch(frame, command, contracts, now())
+    const isWhole = await hasWholeOutput(command, frame)
+    const patch = {
+      ...resultPatch(frame, command, contracts, now()),
+      ...(isWhole ? {} : { outputStored: 0 }),
+    }
     await changes.apply([{ command, event: { type: 'result', state: frame.state }, patch }])
     session.send({ type: 'ack', commandId: frame.commandId, epoch: frame.epoch, result: true })
     dispatcher.wake(command.agentId)
@@ -94,7 +112,11 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
           )
         // Unanswered offers are repeated at once in the new session, by the sweep.
         else if (command.state === 'offered') command.offeredMs = 0
-        else if (isStarted) command.missingSinceMs = attempt ? 0 : now()
+        else if (isStarted) {
+          command.missingSinceMs = attempt ? 0 : now()
+          // The sweep asks at once.
+          command.offeredMs = 0
+        }
         if (isStarted && command.cancelRequestedAt !== null) dispatcher.sendCancel(command)
       }
       dispatcher.wake(session.agentId)

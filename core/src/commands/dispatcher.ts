@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Log } from '@fleetupdate/sdk'
-import { limits } from '@fleetupdate/sdk/protocol'
+import { limits, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import type { AgentSession } from '../agents/session.ts'
 import { isoTime } from '../agents/view.ts'
 import type { Store } from '../store/store.ts'
@@ -34,6 +34,7 @@ export interface DispatcherOptions {
 const sweepMs = 1_000
 const repeatOfferMs = 10_000
 const repeatCancelMs = 5_000
+const repeatQuestionMs = 5_000
 /** How long the result of an attempt that its agent no longer knows may still arrive. */
 const missingMs = 30_000
 const sentInOneTurn = 500
@@ -73,24 +74,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (i % sentInOneTurn === sentInOneTurn - 1) await turn()
       const session = sessionOf(command.agentId)
       if (!session || command.state !== 'offered') continue
-      const input = command.input ?? (await readInput(store, command.id))
-      const dot = command.command.indexOf('.')
       command.offeredMs = now()
-      session.send({
-        type: 'offer',
-        commandId: command.id,
-        epoch: command.epoch,
-        plugin: command.command.slice(0, dot),
-        command: command.command.slice(dot + 1),
-        input: JSON.parse(input),
-        ...(command.lane === null ? {} : { lane: command.lane }),
-        timeoutSeconds: command.timeoutSeconds,
-        endless: command.endless === 1,
-        ...(command.precondition === null ? {} : { precondition: command.precondition }),
-        notAfter: isoTime(command.notAfter ?? now()),
-        expiresAt: isoTime(command.expiresAt),
-      })
+      session.send(await offerOf(store, command, command.notAfter ?? now()))
     }
+  }
+
+  /**
+   * Asks an agent what became of an attempt it did not name: by an offer that is too late for a start. One that knows it says so, or
+   * sends its result once more (this server may have been restored from a backup); one that does not refuses.
+   */
+  const askWhatBecame = async (command: OpenCommand): Promise<void> => {
+    const session = sessionOf(command.agentId)
+    if (!session) return
+    command.offeredMs = now()
+    session.send(await offerOf(store, command, command.createdAt))
   }
 
   const sendCancel = (command: OpenCommand): void => {
@@ -143,8 +140,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return {
         command,
         event: { type: 'forget' },
-        patch: { reason: 'The agent came back without any record of this attempt.' },
+        patch: { reason: noRecord },
       }
+    if (command.missingSinceMs > 0 && command.offeredMs + repeatQuestionMs <= now())
+      void askWhatBecame(command).catch((error: unknown) =>
+        log.error('An agent could not be asked; the next sweep tries again', { error: String(error) }),
+      )
     if (command.cancelRequestedAt !== null && command.cancelSentMs + repeatCancelMs <= now())
       sendCancel(command)
     return undefined
@@ -178,6 +179,32 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return { notAfter: notAfter(candidate.expiresAt), generation: session.generation }
     },
     dispose: () => clearInterval(sweep),
+  }
+}
+
+/** Why an attempt ends that its agent does not know. */
+export const noRecord = 'The agent came back without any record of this attempt.'
+
+async function offerOf(
+  store: Store,
+  command: OpenCommand,
+  notAfter: number,
+): Promise<ServerFrameOf<'offer'>> {
+  const input = command.input ?? (await readInput(store, command.id))
+  const dot = command.command.indexOf('.')
+  return {
+    type: 'offer',
+    commandId: command.id,
+    epoch: command.epoch,
+    plugin: command.command.slice(0, dot),
+    command: command.command.slice(dot + 1),
+    input: JSON.parse(input),
+    ...(command.lane === null ? {} : { lane: command.lane }),
+    timeoutSeconds: command.timeoutSeconds,
+    endless: command.endless === 1,
+    ...(command.precondition === null ? {} : { precondition: command.precondition }),
+    notAfter: isoTime(notAfter),
+    expiresAt: isoTime(command.expiresAt),
   }
 }
 

@@ -359,6 +359,38 @@ describe('an agent that comes back', () => {
     expect((await read(body.id)).reason).toContain('without any record')
   })
 
+  test('is asked what became of an attempt it does not name, and may still tell', async () => {
+    const agent = await online()
+    const offered = agent.next('offer')
+    const { body } = await submit('wire.run')
+    const offer = await offered
+    agent.send(accepted(offer))
+    await agent.settle()
+    agent.terminate()
+    await agent.join()
+    const question = await agent.next('offer')
+    expect(question).toMatchObject({ commandId: offer.commandId, epoch: 1 })
+    expect(Date.parse(question.notAfter)).toBeLessThanOrEqual(Date.now())
+    const ended = becomes(body.id, 'succeeded')
+    agent.send(finished(offer))
+    await ended
+  })
+
+  test('says that it never started what it was asked for: interrupted at once', async () => {
+    const agent = await online()
+    const offered = agent.next('offer')
+    const { body } = await submit('wire.run')
+    const offer = await offered
+    agent.send(accepted(offer))
+    await agent.settle()
+    agent.terminate()
+    await agent.join()
+    const { commandId, epoch, notAfter } = await agent.next('offer')
+    const ended = becomes(body.id, 'interrupted')
+    agent.send({ type: 'reject', commandId, epoch, kind: 'expired', reason: 'too late', notAfter })
+    await ended
+  })
+
   test('under a new identity never gets what the former one was at: it is lost', async () => {
     const agent = await online()
     const offered = agent.next('offer')

@@ -86,7 +86,7 @@ export async function createCommandQueue(options: CommandQueueOptions): Promise<
   const idempotency = createIdempotency({ store, now })
   const submit = createSubmit({ store, contracts, open, dispatcher, idempotency, bus, log, audit, now })
   const cancel = createCancel({ store, open, changes, dispatcher, reader, audit, now })
-  const frames = createAgentFrames({ store, open, changes, dispatcher, contracts, bus, log, now })
+  const frames = createAgentFrames({ store, open, changes, dispatcher, contracts, hook, bus, log, now })
 
   const stored = await readOpenRows(store, index)
   for (const row of stored.open) open.add(row)
