@@ -60,10 +60,11 @@ const openStore = async (dir = dataDir): Promise<Store> => {
 const closeAll = async (): Promise<void> => {
   for (const store of open.splice(0)) await store.close()
 }
+const from = { address: '', client: '' }
 const insert = (store: Store, id: string) =>
   store.read
     .insertInto('sessions')
-    .values({ id, userId: 'u', kind: 'login', createdAt: 1, expiresAt: 4e12, endedAt: null })
+    .values({ id, userId: 'u', kind: 'login', createdAt: 1, expiresAt: 4e12, endedAt: null, ...from })
     .compile()
 const backUp = (target = join(folder, 'backup.tar.gz')) =>
   createBackup({ dataDir, masterKey, masterKeyFile, target, version: '1.2.3' })
