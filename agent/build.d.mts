@@ -1,2 +1,2 @@
-/** Builds main.js and root-helper.js into a folder; default: dist. */
-export function buildAgent(outdir?: string): Promise<void>
+/** Builds the agent's programs into a folder; default: dist. `version`: what it says instead of its package's version. */
+export function buildAgent(outdir?: string, options?: { version?: string | undefined }): Promise<void>

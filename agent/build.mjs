@@ -1,5 +1,5 @@
 // Bundles the agent into self-contained files. Schemas become plain JSON while building: TypeBox itself would cost 5 MB at run time.
-import { chmod, copyFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -8,8 +8,17 @@ import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** Builds main.js and root-helper.js into a folder. Throws where something that does not belong into an agent got in. */
-export async function buildAgent(outdir = join(here, 'dist')) {
+/** Programs that are started by their name: by people, by sudo, by the helper's socket. */
+const programs = { main: 'main.js', 'root-helper': 'root-helper' }
+
+// A machine may have no `node` in root's path, only the one that was installed beside these files. Read as a shell script, the second line
+// finds it; read as JavaScript, it is a string and a comment.
+const anyNode = `#!/bin/sh
+':' //; p=$(readlink -f "$0") && n="\${p%/*}/node"; [ -x "$n" ] || n=node; exec "$n" "$p" "$@"
+`
+
+/** Builds the agent's programs into a folder. Throws where something that does not belong into an agent got in. */
+export async function buildAgent(outdir = join(here, 'dist'), { version } = {}) {
   await rm(outdir, { recursive: true, force: true })
   const schemas =
     /[\\/](sdk[\\/]src[\\/](protocol[\\/]frames|contract[\\/]manifest)|agent[\\/]src[\\/]schemas)\.ts$/
@@ -26,6 +35,7 @@ export async function buildAgent(outdir = join(here, 'dist')) {
     minifyWhitespace: true,
     legalComments: 'none',
     metafile: true,
+    ...(version === undefined ? {} : { define: { __FLEET_VERSION__: JSON.stringify(version) } }),
     plugins: [modulesAsJson('schemas-as-json', schemas)],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
@@ -37,12 +47,14 @@ export async function buildAgent(outdir = join(here, 'dist')) {
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && /node_modules\/typebox\//.test(path))
   if (strangers.length > 0)
     throw new Error(`The agent must not bundle TypeBox, but ${strangers[0][0]} got in.`)
-  // sudo knows the helper by this name; it runs as a module because of the package.json beside it.
-  await copyFile(join(outdir, 'root-helper.js'), join(outdir, 'root-helper'))
+  // They run as modules because of the package.json beside them.
+  for (const [built, name] of Object.entries(programs)) {
+    const code = await readFile(join(outdir, `${built}.js`), 'utf8')
+    await rm(join(outdir, `${built}.js`))
+    await writeFile(join(outdir, name), code.replace(/^#!.*\n/, anyNode))
+    await chmod(join(outdir, name), 0o755)
+  }
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n')
-  await Promise.all(
-    ['main.js', 'root-helper.js', 'root-helper'].map((file) => chmod(join(outdir, file), 0o755)),
-  )
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) await buildAgent()

@@ -1,4 +1,8 @@
 import manifest from '../package.json' with { type: 'json' }
 
+/** Put in by a release build. */
+declare const __FLEET_VERSION__: string | undefined
+
 /** The version of this server. */
-export const serverVersion: string = manifest.version
+export const serverVersion: string =
+  typeof __FLEET_VERSION__ === 'string' ? __FLEET_VERSION__ : manifest.version
