@@ -19,7 +19,7 @@ export async function buildServer(outdir = join(here, 'dist'), { version } = {})
     platform: 'node',
     target: 'node20',
     format: 'esm',
-    sourcemap: true,
+    sourcemap: version === undefined,
     conditions: ['source'],
     external: nativePackages,
     ...(version === undefined ? {} : { define: { __FLEET_VERSION__: JSON.stringify(version) } }),

@@ -1,0 +1,692 @@
+#!/bin/sh
+# Generated from deploy/install/ by `npm run generate`; do not edit.
+# Installs the FleetUpdate server; `sh install-server.sh --help` says how.
+# shellcheck disable=SC1091,SC2015,SC2016
+
+# ---- what both installers share -----------------------------------------------------------------------------------------------
+
+say() { printf '%s\n' "▸ $*"; }
+note() { if [ "${VERBOSE:-}" = 1 ]; then printf '  %s\n' "$*"; fi; }
+warn() { printf '%s\n' "! $*" >&2; }
+die() {
+  printf '%s\n' "✗ $*" >&2
+  exit 1
+}
+
+# What was done and would have to be undone; the newest first. A failure, a signal or a full disk runs it.
+UNDO=
+undo_later() {
+  UNDO="$1
+$UNDO"
+}
+undo_nothing() { UNDO=; }
+
+finish() {
+  code=$?
+  trap - EXIT HUP INT TERM
+  if [ "$code" -ne 0 ] && [ -n "$UNDO" ]; then
+    set +e
+    warn "Undoing what was done …"
+    eval "$UNDO"
+    warn "$UNDONE"
+  fi
+  if [ -n "${STAGE:-}" ]; then rm -rf "$STAGE"; fi
+  exit "$code"
+}
+
+begin() {
+  [ "$(id -u)" = 0 ] || die "This must run as root. Put sudo before it, or become root with: su -"
+  [ "$(uname -s)" = Linux ] || die "FleetUpdate runs on Linux; this is $(uname -s)."
+  [ -d /run/systemd/system ] || die "This machine was not booted with systemd, which starts FleetUpdate here. In a container, run the container image instead."
+  umask 022
+  trap finish EXIT
+  trap 'exit 130' HUP INT TERM
+  if command -v flock >/dev/null 2>&1; then
+    exec 9>/run/fleetupdate-install.lock
+    flock -n 9 || die "Another installer of FleetUpdate runs right now. Wait for its end."
+  fi
+  STAGE=$(mktemp -d /var/tmp/fleetupdate-install.XXXXXXXX) || die "There is no room in /var/tmp. Free some space, then run this again."
+  chmod 700 "$STAGE"
+}
+
+# Whether questions can be asked: not with NO_PROMPT=1, and not without a terminal.
+can_ask() { [ "${NO_PROMPT:-}" != 1 ] && [ -r /dev/tty ] && [ -w /dev/tty ] && (: </dev/tty) 2>/dev/null; }
+
+# ask QUESTION DEFAULT → ANSWER
+ask() {
+  ANSWER=$2
+  can_ask || return 0
+  if [ -n "$2" ]; then printf '%s [%s]: ' "$1" "$2" >/dev/tty; else printf '%s: ' "$1" >/dev/tty; fi
+  IFS= read -r ANSWER </dev/tty || ANSWER=
+  [ -n "$ANSWER" ] || ANSWER=$2
+}
+
+# The same without showing what is typed.
+ask_secret() {
+  ANSWER=
+  can_ask || return 0
+  printf '%s: ' "$1" >/dev/tty
+  stty -echo </dev/tty 2>/dev/null || true
+  IFS= read -r ANSWER </dev/tty || ANSWER=
+  stty echo </dev/tty 2>/dev/null || true
+  printf '\n' >/dev/tty
+}
+
+# need PROGRAM=PACKAGE … : installs the packages of those programs that are missing, and nothing else.
+need() {
+  missing='' packages=''
+  for pair in "$@"; do
+    if ! command -v "${pair%%=*}" >/dev/null 2>&1; then
+      missing="$missing ${pair%%=*}"
+      packages="$packages ${pair#*=}"
+    fi
+  done
+  [ -n "$missing" ] || return 0
+  say "Installing what is missing:$packages"
+  # shellcheck disable=SC2086  # a list of package names
+  if command -v apt-get >/dev/null 2>&1; then
+    quietly apt-get update || true
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages || true
+  elif command -v dnf >/dev/null 2>&1; then
+    quietly dnf install -y $packages || true
+  elif command -v zypper >/dev/null 2>&1; then
+    quietly zypper --non-interactive install $packages || true
+  elif command -v pacman >/dev/null 2>&1; then
+    quietly pacman -S --noconfirm --needed $packages || true
+  else
+    die "$(distribution) is not known to this installer. Install by hand what provides:$missing; then run this again."
+  fi
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null 2>&1 ||
+      die "The program ${pair%%=*} is missing, and the package ${pair#*=} could not be installed. Install it by hand, then run this again."
+  done
+}
+
+distribution() {
+  if [ -r /etc/os-release ]; then (. /etc/os-release && printf '%s' "${PRETTY_NAME:-This distribution}"); else printf 'This distribution'; fi
+}
+
+quietly() {
+  if [ "${VERBOSE:-}" = 1 ]; then
+    "$@"
+  else
+    "$@" >"$STAGE/quiet.log" 2>&1 || {
+      tail -n 15 "$STAGE/quiet.log" >&2
+      return 1
+    }
+  fi
+}
+
+# room FOLDER MEGABYTES
+room() {
+  folder=$1
+  while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+  free=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
+  [ "${free:-0}" -ge "$2" ] || die "$folder has $free MB free; $2 MB are needed. Free some space, then run this again."
+}
+
+# fetch URL FILE
+fetch() {
+  note "fetching $1"
+  if command -v curl >/dev/null 2>&1; then
+    curl -fsSL --retry 3 --connect-timeout 15 -o "$2" "$1"
+  else
+    wget -q --tries=3 --timeout=30 -O "$2" "$1"
+  fi
+}
+
+# intact FILE SHA256
+intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
+
+make_user() {
+  if ! getent group orchestrator >/dev/null; then
+    groupadd --system orchestrator
+    undo_later '[ -n "${ENROLLED:-}" ] || groupdel orchestrator 2>/dev/null'
+  fi
+  if ! getent passwd orchestrator >/dev/null; then
+    useradd --system --gid orchestrator --home-dir /var/lib/orchestrator-agent --no-create-home --shell /usr/sbin/nologin orchestrator
+    undo_later '[ -n "${ENROLLED:-}" ] || userdel orchestrator 2>/dev/null'
+  fi
+}
+
+# The folders that root's programs trust must be root's alone; the first FleetUpdate gave them to its user.
+repair_owners() {
+  for folder in /opt/orchestrator /opt/orchestrator/agent /opt/orchestrator/server; do
+    if [ -d "$folder" ] && [ ! -L "$folder" ]; then
+      [ "$(stat -c %u "$folder")" = 0 ] || say "Taking $folder back from $(stat -c %U "$folder"): programs must belong to root."
+      chown root:root "$folder"
+      chmod 755 "$folder"
+    fi
+  done
+}
+
+# keep_old FILE : moves a file of the first FleetUpdate out of the way, where it can be found again.
+keep_old() {
+  [ -e "$1" ] || return 0
+  mkdir -p /opt/orchestrator/replaced
+  chmod 700 /opt/orchestrator/replaced
+  say "Keeping $1 of the first FleetUpdate as /opt/orchestrator/replaced/$(basename "$1")"
+  cp -a "$1" "/opt/orchestrator/replaced/$(basename "$1")"
+  undo_later "cp -a '/opt/orchestrator/replaced/$(basename "$1")' '$1'"
+  rm -f "$1"
+}
+
+cpu() {
+  case "$(uname -m)" in
+    x86_64) printf x64 ;;
+    aarch64) printf arm64 ;;
+    armv7l) printf arm ;;
+    *) uname -m ;;
+  esac
+}
+
+# Whether a Node is 20.19 or newer, and stands where everybody may start it.
+node_is_good() {
+  case "$1" in /usr/* | /opt/*) ;; *) return 1 ;; esac
+  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+}
+
+# The distribution's Node, where it is good → NODE
+system_node() {
+  NODE=
+  for one in "$(command -v node 2>/dev/null || true)" /usr/bin/node /usr/local/bin/node; do
+    [ -n "$one" ] && [ -x "$one" ] || continue
+    one=$(readlink -f "$one")
+    if node_is_good "$one"; then
+      NODE=$one
+      return 0
+    fi
+  done
+  return 1
+}
+
+# private_node FILE.gz VERSION GLIBC : unpacks a Node of our own → NODE. The file was verified before.
+private_node() {
+  folder=/opt/orchestrator/node/$2-$(cpu)
+  if [ ! -x "$folder/node" ]; then
+    mkdir -p "$folder"
+    undo_later "rm -rf '$folder'; rmdir /opt/orchestrator/node 2>/dev/null"
+    gzip -dc "$1" >"$folder/node.part" || die "There is no room for Node in $folder. Free 150 MB, then run this again."
+    chmod 755 "$folder/node.part"
+    "$folder/node.part" --version >/dev/null 2>&1 ||
+      die "The Node that comes along needs glibc $3 and libstdc++; $(distribution) has $(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library'). Install Node 20.19 or newer from its packages, then run this again."
+    mv "$folder/node.part" "$folder/node"
+  fi
+  NODE=$folder/node
+}
+
+# verified RELEASE_JSON SIGNATURE KEY ARCHIVE_NAME : whether that key signed it and it names that archive.
+verified() {
+  "$NODE" -e '
+    const { createPublicKey, verify } = require("node:crypto"), { readFileSync } = require("node:fs")
+    const [, json, signature, key, archive] = process.argv
+    const publicKey = createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" })
+    const bytes = readFileSync(json)
+    const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
+    process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
+  ' "$1" "$2" "$3" "$4"
+}
+
+# switch_to PRODUCT VERSION : makes a version the current one, by one rename.
+switch_to() {
+  ln -sfn "$2" "/opt/orchestrator/$1/.current-new"
+  mv -T "/opt/orchestrator/$1/.current-new" "/opt/orchestrator/$1/current"
+}
+
+current_of() { if [ -L "/opt/orchestrator/$1/current" ]; then readlink "/opt/orchestrator/$1/current"; fi; }
+
+# The unit files of a version, and what stood in their place before.
+install_units() {
+  changed=
+  undo_later 'systemctl daemon-reload'
+  for unit in "$1"/systemd/*; do
+    name=$(basename "$unit")
+    target=/etc/systemd/system/$name
+    if cmp -s "$unit" "$target"; then continue; fi
+    changed=1
+    if [ -e "$target" ]; then
+      cp -a "$target" "$STAGE/$name.before"
+      undo_later "cp -a '$STAGE/$name.before' '$target'"
+    else
+      undo_later "rm -f '$target'"
+    fi
+    cp "$unit" "$target"
+    chown root:root "$target"
+    chmod 644 "$target"
+  done
+  [ -z "$changed" ] || systemctl daemon-reload
+}
+
+# forget_versions PRODUCT : keeps the running version and the one before it.
+forget_versions() {
+  keep=$(current_of "$1")
+  before=${2:-}
+  for folder in "/opt/orchestrator/$1"/*/; do
+    name=$(basename "$folder")
+    [ -L "${folder%/}" ] && continue
+    # Only what an installer of ours put there.
+    [ -f "$folder/VERSION" ] && [ -f "$folder/main.js" ] || continue
+    if [ "$name" != "$keep" ] && [ "$name" != "$before" ]; then rm -rf "$folder"; fi
+  done
+}
+
+# The last lines a service said, for a failure.
+last_words() {
+  journalctl -u "$1" -n 12 --no-pager -o cat 2>/dev/null | sed 's/^/    /' >&2 || true
+}
+
+random_text() { head -c 64 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c "$1"; }
+
+# checkout FOLDER : builds a version from sources in a copy, so that the checkout stays as it is → TREE
+# The key that signs the agent's release is root's alone: the server never has it.
+build_checkout() {
+  system_node || die "Building from sources needs Node 20.19 or newer in /usr or /opt; $(distribution) has ${1:+none of that kind}. Use a release archive, which brings its own."
+  need npm=npm tar=tar make=make g++=g++ python3=python3
+  room /var/tmp 2500
+  SOURCE=$STAGE/source
+  mkdir -p "$SOURCE"
+  (cd "$1" && tar --exclude=./node_modules --exclude=./data --exclude=dist --exclude=.turbo -cf - .) | tar -C "$SOURCE" -xf -
+  version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$SOURCE/package.json" | head -n 1)
+  revision=$(cd "$1" && git -c safe.directory='*' rev-parse --short=12 HEAD 2>/dev/null || true)
+  if [ -n "$revision" ] && [ -n "$(cd "$1" && git -c safe.directory='*' status --porcelain 2>/dev/null)" ]; then revision=; fi
+  [ -n "$revision" ] || revision=$( (cd "$SOURCE" && find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c1-12)
+  VERSION=$version+$revision
+  if [ -f "/opt/orchestrator/$PRODUCT/$VERSION/main.js" ] && [ -f "/opt/orchestrator/$PRODUCT/$VERSION/VERSION" ]; then
+    TREE=/opt/orchestrator/$PRODUCT/$VERSION
+    return 0
+  fi
+  key=/var/lib/orchestrator-release/release.key
+  if [ ! -f "$key" ]; then
+    mkdir -p /var/lib/orchestrator-release
+    chmod 700 /var/lib/orchestrator-release
+    (cd "$SOURCE" && "$NODE" deploy/release/main.mjs --new-key "$key" >/dev/null) || die "No key for the agent's release could be made in $key."
+  fi
+  say "Building $VERSION from sources; this takes some minutes …"
+  (cd "$SOURCE" && quietly "$NODE" deploy/release/main.mjs --tree --out "$STAGE/tree" --version "$VERSION" --key "$key") ||
+    die "Building failed; see above. Nothing was changed."
+  TREE=$STAGE/tree
+}
+
+# Where the sources come from, if not from a checkout: REPO_URL_OVERRIDE, at REPO_REF where that is set.
+clone() {
+  need git=git
+  say "Fetching $REPO_URL_OVERRIDE …"
+  quietly git clone --quiet "$REPO_URL_OVERRIDE" "$STAGE/clone" || die "$REPO_URL_OVERRIDE could not be fetched. Check REPO_URL_OVERRIDE."
+  [ -z "${REPO_REF:-}" ] || quietly git -C "$STAGE/clone" checkout --quiet "$REPO_REF" || die "There is no \"$REPO_REF\" in $REPO_URL_OVERRIDE."
+  build_checkout "$STAGE/clone"
+}
+
+# Folder of this script, where it is a file; empty where it came through a pipe.
+own_folder() {
+  case "$0" in
+    */*) if [ -f "$0" ]; then (cd "$(dirname "$0")" && pwd -P); fi ;;
+  esac
+}
+
+# ---- the server ---------------------------------------------------------------------------------------------------------------
+
+PRODUCT=server
+ENV_FILE=/opt/orchestrator/.env
+DATA=/var/lib/orchestrator-server
+UNDONE="The server was not installed or updated; what ran before runs again."
+
+usage() {
+  cat <<'TEXT'
+Installs or updates the FleetUpdate server on this machine.
+
+  sudo sh install-server.sh [--archive FILE]
+  sudo sh install-server.sh --uninstall [--purge]
+
+It takes the server from --archive, from REPO_URL_OVERRIDE (a git repository, at REPO_REF), from the unpacked archive it lies in, or from the
+checkout it lies in. Environment: UI_USER, UI_PASSWORD, SERVER_PSK, JWT_SECRET, PUBLIC_URL, HOST, PORT (for a new /opt/orchestrator/.env),
+NO_PROMPT=1, VERBOSE=1.
+
+  --archive FILE   fleetupdate-server-….tar.gz; SHA256SUMS beside it is checked where it is there
+  --uninstall      remove the server; its settings, data and master key stay
+  --purge          remove these too
+TEXT
+}
+
+main() {
+  set -eu
+  export LC_ALL=C.UTF-8
+  ARCHIVE='' REMOVE='' PURGE='' SHOW_PASSWORD=''
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --archive)
+        [ $# -ge 2 ] || die "--archive needs a file."
+        ARCHIVE=$2
+        shift
+        ;;
+      --uninstall) REMOVE=1 ;;
+      --purge) PURGE=1 ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *) die "Unknown option $1. See: install-server.sh --help" ;;
+    esac
+    shift
+  done
+  begin
+  if [ -n "$REMOVE$PURGE" ]; then
+    uninstall
+    exit 0
+  fi
+  need tar=tar gzip=gzip sha256sum=coreutils
+  room /opt 500
+  room /var/lib 200
+  HERE=$(own_folder)
+  FROM=$(current_of server)
+  obtain
+  settle_settings
+  port_is_free
+  install_version
+  configure
+  start
+  undo_nothing
+  forget_versions server "$FROM"
+  tell
+}
+
+# → TREE, VERSION, NODE
+obtain() {
+  if [ -n "$ARCHIVE" ]; then
+    [ -f "$ARCHIVE" ] || die "There is no archive $ARCHIVE."
+    sums=$(dirname "$ARCHIVE")/SHA256SUMS
+    if [ -f "$sums" ]; then
+      (cd "$(dirname "$ARCHIVE")" && grep -F "  $(basename "$ARCHIVE")" SHA256SUMS | sha256sum -c --status) ||
+        die "$ARCHIVE does not fit its SHA256SUMS. Fetch it again."
+    fi
+    mkdir "$STAGE/unpacked"
+    tar -xzf "$ARCHIVE" -C "$STAGE/unpacked" --no-same-owner --strip-components=1 || die "$ARCHIVE could not be unpacked. Is it whole, and is the disk not full?"
+    TREE=$STAGE/unpacked
+  elif [ -n "${REPO_URL_OVERRIDE:-}" ]; then
+    clone
+  elif [ -n "$HERE" ] && [ -f "$HERE/VERSION" ] && [ -f "$HERE/main.js" ]; then
+    TREE=$HERE
+  elif [ -n "$HERE" ] && [ -f "$HERE/../deploy/install-server.sh" ]; then
+    build_checkout "$(dirname "$HERE")"
+  else
+    die "This script came without a server. Run it from an unpacked release or a checkout, or name one with --archive or REPO_URL_OVERRIDE."
+  fi
+  [ -f "$TREE/main.js" ] && [ -f "$TREE/VERSION" ] && [ -d "$TREE/dashboard" ] || die "$TREE holds no FleetUpdate server."
+  VERSION=$(cat "$TREE/VERSION")
+  find_node
+}
+
+# Native packages fit one kind of Node: the distribution's where it is of that kind, else the one that comes along.
+find_node() {
+  read -r abi arch <"$TREE/NODE_ABI"
+  [ "$arch" = "$(cpu)" ] || die "This archive is for $arch; this machine is $(cpu). Take the archive for $(cpu), or build from a checkout."
+  if system_node && [ "$("$NODE" -p process.versions.modules)" = "$abi" ]; then return 0; fi
+  for packed in "$TREE"/agent-release/node-"$(cpu)"-*.gz; do
+    [ -f "$packed" ] || continue
+    hash=${packed##*-}
+    intact "$packed" "${hash%.gz}" || die "$packed was changed. Fetch the archive again."
+    version=$(sed -n '/"nodes"/,$ s/^ *"version": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
+    glibc=$(sed -n '/"nodes"/,$ s/^ *"glibc": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
+    mkdir -p /opt/orchestrator
+    private_node "$packed" "$version" "$glibc"
+    return 0
+  done
+  die "This server needs a Node with module version $abi (Node 20 is 115), and none came along. Install that Node, then run this again."
+}
+
+# The values of a new settings file; one that is there is left alone.
+settle_settings() {
+  PORT_USED=$(env_value PORT)
+  PORT_USED=${PORT_USED:-${PORT:-8000}}
+  if [ -f "$ENV_FILE" ]; then return 0; fi
+  ask "Name of the first admin" "${UI_USER:-admin}"
+  UI_USER=$ANSWER
+  if [ -z "${UI_PASSWORD:-}" ]; then
+    ask_secret "Password of \"$UI_USER\" (empty: one is made and shown at the end)"
+    UI_PASSWORD=$ANSWER
+  fi
+  if [ -z "$UI_PASSWORD" ]; then
+    UI_PASSWORD=$(random_text 20)
+    SHOW_PASSWORD=1
+  fi
+  if [ -z "${PUBLIC_URL:-}" ]; then
+    ask "Address by which people and machines reach this server (empty: whatever they use)" ""
+    PUBLIC_URL=$ANSWER
+  fi
+  SERVER_PSK=${SERVER_PSK:-$(random_text 40)}
+  JWT_SECRET=${JWT_SECRET:-$(random_text 48)}
+  [ "${#JWT_SECRET}" -ge 16 ] || die "JWT_SECRET must have 16 characters or more. Make one with: openssl rand -base64 32"
+  [ "${#SERVER_PSK}" -ge 8 ] || die "SERVER_PSK must have 8 characters or more; 16 are good. Make one with: openssl rand -base64 32"
+}
+
+env_value() { if [ -f "$ENV_FILE" ]; then sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}[[:space:]]*$/\2/p" "$ENV_FILE" | tail -n 1; fi; }
+
+# Something else on our port would only show as a service that starts over and over.
+port_is_free() {
+  if systemctl is-active --quiet orchestrator-server.service; then return 0; fi
+  "$NODE" -e '
+    const server = require("node:net").createServer()
+    server.on("error", ({ code }) => process.exit(code === "EADDRINUSE" ? 3 : 0)).listen(Number(process.argv[1]), () => server.close())
+  ' "$PORT_USED" || die "Port $PORT_USED is taken by another program ($(listener)). Stop it, or set PORT to another one."
+}
+
+listener() { (ss -Hltnp "sport = :$PORT_USED" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)".*/\1/p' | head -n 1 | grep .) || printf 'ss -ltnp shows which'; }
+
+install_version() {
+  make_user
+  mkdir -p /opt/orchestrator/server
+  repair_owners
+  target=/opt/orchestrator/server/$VERSION
+  if [ "$TREE" = "$target" ] || same_tree "$TREE" "$target"; then return 0; fi
+  part=/opt/orchestrator/server/.part-$$
+  undo_later "rm -rf '$part'"
+  cp -R "$TREE" "$part" || die "There is no room in /opt/orchestrator. Free some space, then run this again."
+  chown -R root:root "$part"
+  chmod -R u=rwX,go=rX "$part"
+  chmod 755 "$part/install.sh"
+  ln -sfn "$NODE" "$part/node"
+  write_program "$part/fleetupdate"
+  (cd "$part" && "$NODE" -e 'new (require("better-sqlite3"))(":memory:").close(); require("argon2")' 2>"$STAGE/native.log") ||
+    die "The native packages of this server do not load here: $(grep -m 1 Error "$STAGE/native.log"). Build it on this machine, from a checkout."
+  if [ -e "$target" ]; then
+    mv "$target" "$STAGE/replaced"
+    undo_later "rm -rf '$target'; mv '$STAGE/replaced' '$target'"
+  else
+    undo_later "rm -rf '$target'"
+  fi
+  mv "$part" "$target"
+  sync -f "$target" 2>/dev/null || sync
+}
+
+# The CLI, as the server's user: files of root in the data folder would lock the server out.
+write_program() {
+  cat >"$1" <<'TEXT'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+node=$here/node
+[ -x "$node" ] || node=node
+export DATA_DIR="${DATA_DIR:-/var/lib/orchestrator-server}"
+if [ "$(id -u)" = 0 ]; then exec runuser -u orchestrator -- "$node" "$here/main.js" "$@"; fi
+exec "$node" "$here/main.js" "$@"
+TEXT
+  chmod 755 "$1"
+}
+
+same_tree() {
+  [ -d "$2" ] || return 1
+  [ "$(readlink "$2/node" 2>/dev/null)" = "$NODE" ] || return 1
+  (cd "$1" && find . -type f -print) | while IFS= read -r file; do cmp -s "$1/$file" "$2/$file" || exit 1; done
+}
+
+configure() {
+  if [ ! -d "$DATA" ]; then
+    undo_later "rm -rf '$DATA'"
+    mkdir -p "$DATA"
+  fi
+  chown orchestrator:orchestrator "$DATA"
+  chmod 700 "$DATA"
+  find "$DATA" ! -user orchestrator -exec chown -h orchestrator:orchestrator {} +
+  if [ ! -d /etc/orchestrator-server ]; then
+    undo_later 'rm -rf /etc/orchestrator-server'
+    mkdir -p /etc/orchestrator-server
+  fi
+  key=/etc/orchestrator-server/master.key
+  chown root:orchestrator /etc/orchestrator-server
+  chmod 750 /etc/orchestrator-server
+  if [ ! -f "$key" ]; then
+    [ ! -f "$DATA/core.db" ] || die "$key is missing, but $DATA holds a server's data: its secrets are encrypted with that key. Put the key back, then run this again."
+    (umask 077 && head -c 32 /dev/urandom | base64 >"$key")
+  fi
+  chown root:orchestrator "$key"
+  chmod 640 "$key"
+  if [ -f "$ENV_FILE" ]; then
+    cp -a "$ENV_FILE" "$STAGE/env.before"
+    undo_later "cp -a '$STAGE/env.before' '$ENV_FILE'"
+    check_old_settings
+  else
+    undo_later "rm -f '$ENV_FILE'"
+    write_settings
+  fi
+  # The unit reads it as root, the CLI as the server's user.
+  chown root:orchestrator "$ENV_FILE"
+  chmod 640 "$ENV_FILE"
+}
+
+write_settings() {
+  (
+    umask 077
+    {
+      printf '%s\n' '# Settings of the FleetUpdate server; all of them: docs/reference/settings.md. Restart after a change: systemctl restart orchestrator-server'
+      printf 'UI_USER=%s\n' "$(quoted "$UI_USER")"
+      printf 'UI_PASSWORD=%s\n' "$(quoted "$UI_PASSWORD")"
+      printf 'SERVER_PSK=%s\n' "$(quoted "$SERVER_PSK")"
+      printf 'JWT_SECRET=%s\n' "$(quoted "$JWT_SECRET")"
+      [ -z "${PUBLIC_URL:-}" ] || printf 'PUBLIC_URL=%s\n' "$(quoted "$PUBLIC_URL")"
+      [ -z "${HOST:-}" ] || printf 'HOST=%s\n' "$(quoted "$HOST")"
+      [ -z "${PORT:-}" ] || printf 'PORT=%s\n' "$(quoted "$PORT")"
+    } >"$ENV_FILE"
+  )
+}
+
+# As systemd and our own reader both understand it: double quotes, with backslash and quote escaped.
+quoted() {
+  case "$1" in
+    *'
+'*) die "A setting must not have more than one line." ;;
+  esac
+  printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"
+}
+
+# The settings of the first FleetUpdate stay as they are; what the new server does not take is said now, not at its start.
+check_old_settings() {
+  say "Keeping the settings in $ENV_FILE."
+  database=$(env_value DATABASE_URL)
+  if [ -n "$database" ]; then
+    warn "DATABASE_URL is of the first FleetUpdate: that database is left untouched and not read any more; everything is kept in $DATA. Agents enrol anew; see docs/migrating.md."
+  fi
+}
+
+start() {
+  target=/opt/orchestrator/server/$VERSION
+  enabled=$(systemctl is-enabled orchestrator-server.service 2>/dev/null || true)
+  if [ "$FROM" = "$VERSION" ] && [ -z "$(unit_changes "$target")" ] && systemctl is-active --quiet orchestrator-server.service && [ "$enabled" = enabled ] && cmp -s "$STAGE/env.before" "$ENV_FILE"; then
+    note "nothing to change"
+    link_program
+    return 0
+  fi
+  if systemctl is-active --quiet orchestrator-server.service; then
+    say "Stopping the server …"
+    systemctl stop orchestrator-server.service
+    undo_later 'systemctl start orchestrator-server.service'
+  fi
+  [ "$FROM" = "$VERSION" ] || keep_data
+  install_units "$target"
+  if [ -n "$FROM" ]; then undo_later "switch_to server '$FROM'"; else undo_later 'rm -f /opt/orchestrator/server/current'; fi
+  switch_to server "$VERSION"
+  link_program
+  [ "$enabled" = enabled ] || undo_later 'systemctl disable --quiet orchestrator-server.service 2>/dev/null'
+  systemctl enable --quiet orchestrator-server.service
+  undo_later 'systemctl stop orchestrator-server.service 2>/dev/null; systemctl reset-failed orchestrator-server.service 2>/dev/null'
+  say "Starting FleetUpdate $VERSION …"
+  systemctl restart orchestrator-server.service || true
+  answers || {
+    last_words orchestrator-server
+    die "The server $VERSION did not become ready within a minute. Its last words are above."
+  }
+}
+
+# A newer server may change its tables; the older one must find its own again if the newer one does not come up.
+keep_data() {
+  [ -f "$DATA/core.db" ] || return 0
+  size=$(du -smx "$DATA" | cut -f1)
+  room "$DATA" $((size + 100))
+  say "Copying the data ($size MB), in case the new version does not start …"
+  before=/var/lib/.orchestrator-server-before
+  rm -rf "$before"
+  undo_later "rm -rf '$DATA' && mv '$before' '$DATA'"
+  cp -a --reflink=auto "$DATA" "$before"
+  BEFORE=$before
+}
+
+# By the server's own words: no curl is needed.
+answers() {
+  "$NODE" -e '
+    const [, port, version] = process.argv, http = require("node:http")
+    const until = Date.now() + 60_000
+    const ask = (path, then) => http.get({ host: "127.0.0.1", port, path, timeout: 2000 }, (answer) => {
+      let text = ""
+      answer.on("data", (part) => (text += part)).on("end", () => then(answer.statusCode, text))
+    }).on("timeout", function () { this.destroy(new Error("slow")) }).on("error", again)
+    function again() { Date.now() > until ? process.exit(1) : setTimeout(look, 300) }
+    function look() {
+      ask("/api/health", (status, text) => {
+        if (status !== 200 || !text.includes(JSON.stringify(version))) return again()
+        ask("/api/ready", (ready) => ready === 200 ? process.exit(0) : again())
+      })
+    }
+    look()
+  ' "$PORT_USED" "$VERSION"
+}
+
+unit_changes() {
+  for unit in "$1"/systemd/*; do cmp -s "$unit" "/etc/systemd/system/$(basename "$unit")" || echo changed; done
+}
+
+link_program() {
+  if [ "$(readlink /usr/local/bin/fleetupdate 2>/dev/null)" != /opt/orchestrator/server/current/fleetupdate ]; then
+    mkdir -p /usr/local/bin
+    undo_later 'rm -f /usr/local/bin/fleetupdate'
+    ln -sfn /opt/orchestrator/server/current/fleetupdate /usr/local/bin/fleetupdate
+  fi
+}
+
+tell() {
+  rm -rf "${BEFORE:-/nonexistent}"
+  address=$(env_value PUBLIC_URL)
+  say "FleetUpdate $VERSION runs: ${address:-http://$(hostname):$PORT_USED}"
+  if [ -n "$SHOW_PASSWORD" ]; then say "Log in as \"$UI_USER\" with the password $UI_PASSWORD (it is in $ENV_FILE)."; fi
+  say "To check: systemctl status orchestrator-server · journalctl -u orchestrator-server -f · sudo fleetupdate doctor"
+  say "To add a machine: \"Add an agent\" in the dashboard, or: sudo fleetupdate agent invite NAME"
+}
+
+uninstall() {
+  say "Removing the server …"
+  systemctl disable --quiet --now orchestrator-server.service 2>/dev/null || true
+  rm -f /etc/systemd/system/orchestrator-server.service /usr/local/bin/fleetupdate
+  systemctl daemon-reload
+  systemctl reset-failed orchestrator-server.service 2>/dev/null || true
+  rm -rf /opt/orchestrator/server /var/lib/.orchestrator-server-before
+  if [ ! -e /opt/orchestrator/agent/current ]; then rm -rf /opt/orchestrator/node; fi
+  if [ -z "$PURGE" ]; then
+    say "Removed. These stay: $ENV_FILE, /etc/orchestrator-server (master key), $DATA. With --purge they go too."
+    return 0
+  fi
+  rm -rf "$ENV_FILE" /etc/orchestrator-server "$DATA" /var/lib/orchestrator-release
+  rmdir /opt/orchestrator 2>/dev/null || true
+  if [ ! -e /opt/orchestrator/agent/current ] && [ ! -d /var/lib/orchestrator-agent ]; then
+    userdel orchestrator 2>/dev/null || true
+    groupdel orchestrator 2>/dev/null || true
+  fi
+  say "Removed, with settings, data and master key."
+}
+
+main "$@"

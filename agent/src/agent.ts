@@ -1,6 +1,7 @@
 import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrame, limits } from '@fleetupdate/sdk/protocol'
 import { backoffMs, pause } from './backoff.ts'
+import { writeCheckedIn } from './checked-in.ts'
 import { createServerClock } from './clock.ts'
 import type { AgentConfig } from './config.ts'
 import { createConnection, type Outbox } from './connection.ts'
@@ -100,6 +101,9 @@ export async function runAgent(
     opened(welcome) {
       facts.opened(welcome.factRevision)
       dispatcher.opened()
+      const at = new Date().toISOString()
+      const { serverUrl, stateDir } = config
+      void writeCheckedIn(stateDir, { version: installation.version, at, serverUrl }, log)
     },
     received(frame) {
       if (frame.type === 'ack' && frame.facts !== undefined) facts.acknowledged(frame.facts)

@@ -23,6 +23,9 @@ import { acceptLive } from './http/live-upgrade.ts'
 import type { Route } from './http/routes.ts'
 import { serverRoutes } from './http/server-routes.ts'
 import { registerUpgrades } from './http/upgrades.ts'
+import { servedInstaller } from './install/installer.ts'
+import { findAgentRelease } from './install/release-folder.ts'
+import { installRoutes } from './install/routes.ts'
 import { pluginAdminRoutes } from './plugins/admin-routes.ts'
 import { createDeliverableBundles } from './plugins/deliverable-bundles.ts'
 import { createDisposers } from './plugins/disposers.ts'
@@ -114,6 +117,7 @@ export async function buildApp(
     const { secrets } = people
     const psk =
       config.serverPsk === undefined ? await secrets.getOrMake('server-psk') : Buffer.from(config.serverPsk)
+    const release = await findAgentRelease(config, log)
     const fleet = await createFleet({
       store,
       sealer,
@@ -124,6 +128,7 @@ export async function buildApp(
       psk,
       contracts: host.contracts,
       publicUrls: config.publicUrls,
+      installerSha256: (serverUrl) => release && servedInstaller(release, serverUrl).sha256,
       version: serverVersion,
       bundles: createDeliverableBundles(host, bundles),
       instanceId: randomUUID(),
@@ -148,6 +153,7 @@ export async function buildApp(
       ...fleet.routes,
       ...auditRoutes(store),
       ...auditStateRoutes({ store, audit, masterKey, checkpoints }),
+      ...installRoutes({ release, publicUrls: config.publicUrls }),
       ...pluginRoutes(pluginDeps),
       ...pluginAdminRoutes({ host, installer, audit, log }),
       ...serverRoutes({

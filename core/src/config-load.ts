@@ -32,6 +32,8 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
     corsOrigins: settings.CORS_ORIGINS.map((url) => new URL(url).origin),
     allowedHosts: settings.ALLOWED_HOSTS.includes('*') ? [] : settings.ALLOWED_HOSTS,
     pluginDirs: [...settings.PLUGIN_DIRS.map((dir) => resolve(dir)), join(dataDir, 'plugins')],
+    agentReleaseDir:
+      settings.AGENT_RELEASE_DIR === undefined ? undefined : resolve(settings.AGENT_RELEASE_DIR),
     dashboardDir: settings.DASHBOARD_DIR === undefined ? undefined : resolve(settings.DASHBOARD_DIR),
     notices: noticesFor(settings, dataDir),
   }

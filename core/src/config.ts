@@ -19,6 +19,8 @@ export interface ServerConfig {
   readonly pluginDirs: readonly string[]
   /** Folders whose sub-folders are the executors that come with the server; only their manifests are read. */
   readonly executorDirs?: readonly string[]
+  /** Folder of the agent's release; undefined: the one beside the program, if any. */
+  readonly agentReleaseDir?: string | undefined
   /** Folder of the built dashboard. */
   readonly dashboardDir: string | undefined
   /** Sentences for the operator, to be printed at the start: old settings, weak secrets. */

@@ -86,6 +86,25 @@ export const catalogue = {
     status: 403,
     message: 'This agent was removed. Reset it on the server, then enrol it again.',
   },
+  FLT_INSTALL_NO_RELEASE: {
+    status: 404,
+    message:
+      'This server has no release of the agent to hand out. Install the server from a release, or set AGENT_RELEASE_DIR.',
+  },
+  FLT_INSTALL_RELEASE_DAMAGED: {
+    status: 500,
+    message:
+      'The release of the agent in {folder} cannot be handed out: {problem}. Install this version of the server anew.',
+  },
+  FLT_INSTALL_FILE_UNKNOWN: {
+    status: 404,
+    message:
+      'The release of the agent has no file {name}. The server was updated since: take a new line from the dashboard.',
+  },
+  FLT_INSTALL_ADDRESS: {
+    status: 400,
+    message: 'The Host header is no plain name and port. Set PUBLIC_URL to the address that machines use.',
+  },
   FLT_ENROL_ID_TAKEN: {
     status: 409,
     message: 'The id "{id}" is already enrolled. Choose another, or reset it: POST /api/agents/{id}/reset.',

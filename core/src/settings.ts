@@ -73,6 +73,14 @@ export const ServerSettings = Type.Object({
       otherwise: 'the one that comes with the server',
     }),
   ),
+  AGENT_RELEASE_DIR: Type.Optional(
+    Type.String({
+      ...Folder,
+      description: 'Folder of the signed release of the agent that new machines are given.',
+      must: 'must be a folder',
+      otherwise: 'the one that comes with the server',
+    }),
+  ),
   SERVER_PSK: Type.Optional(
     Type.String({
       minLength: 1,

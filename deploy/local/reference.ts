@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { catalogue as agentErrors } from '@fleetupdate/agent/reference'
 import { serverErrors, settingsReference } from '@fleetupdate/core/reference'
 import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
@@ -9,18 +10,33 @@ interface ErrorEntry {
   readonly message: string
 }
 
-/** File → text of every page of docs/reference that is derived from code. */
+/** File → text of everything that is derived: pages of docs/reference, and the installers, each of which must be one file. */
 export async function references(): Promise<Readonly<Record<string, string>>> {
   return {
     'docs/reference/protocol-vectors.json': `${JSON.stringify(protocolVectors(), null, 2)}\n`,
     'docs/reference/protocol-frames.json': `${JSON.stringify(frameSchemas(), null, 2)}\n`,
     'docs/reference/settings.md': settingsReference(),
+    'deploy/install-server.sh': installer('server'),
+    'deploy/install-agent.sh': installer('agent'),
     'docs/reference/errors.md': errorsPage({
       'The server': serverErrors,
       'The agent': agentErrors,
       'Plugin bundles': bundleCatalogue,
     }),
   }
+}
+
+/** All of it is in functions, and the last line calls the first: a download that is cut off anywhere does nothing. */
+function installer(product: 'server' | 'agent'): string {
+  const part = (name: string): string => readFileSync(`deploy/install/${name}.sh`, 'utf8')
+  const head = [
+    '#!/bin/sh',
+    '# Generated from deploy/install/ by `npm run generate`; do not edit.',
+    `# Installs the FleetUpdate ${product}; \`sh install-${product}.sh --help\` says how.`,
+  ]
+  // `A && B || C` ends in `continue` or `die` everywhere; what is undone later is quoted on purpose.
+  head.push('# shellcheck disable=SC1091,SC2015,SC2016')
+  return [...head, '', part('common'), part(product), 'main "$@"', ''].join('\n')
 }
 
 function frameSchemas(): object {

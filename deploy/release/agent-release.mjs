@@ -32,12 +32,15 @@ export async function writeAgentRelease(folder, { version, counter, key, nodes =
     await writeFile(join(fresh, name), bytes)
     packed.push({ arch, version: node, glibc, name, sha256: sha256(bytes), bytes: bytes.length })
   }
+  const installer = await readFile(join(root, 'deploy/install-agent.sh'))
+  await writeFile(join(fresh, 'install-agent.sh'), installer)
   const statement = {
     type: 'fleetupdate-agent-release-1',
     version,
     counter,
     oldestNode,
     archive: { name: archiveName, sha256: sha256(archive), bytes: archive.length },
+    installer: { name: 'install-agent.sh', sha256: sha256(installer), bytes: installer.length },
     nodes: packed,
   }
   const bytes = Buffer.from(`${JSON.stringify(statement, null, 2)}\n`)

@@ -1,4 +1,6 @@
 // The server as one folder: bundles, dashboard, plugins, native packages built for this platform, units, and the agent's release.
+
+import { statSync } from 'node:fs'
 import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -51,7 +53,7 @@ async function copyNative(folder) {
         if (unwanted.test(inside) || inside.includes('node_modules')) return false
         const prebuilt = /^prebuilds\/([^/]+)/.exec(inside)
         if (prebuilt) return prebuilt[1] === `linux-${process.arch}`
-        return !/\.[a-z]+$/i.test(inside) || wanted.test(inside)
+        return statSync(path).isDirectory() || wanted.test(inside)
       },
     })
     const { dependencies = {} } = JSON.parse(await readFile(join(from, 'package.json'), 'utf8'))

@@ -30,11 +30,14 @@ export function aptRootProblem(): string | undefined {
 }
 
 /** What a base has beyond the bare minimum. */
-export type BaseFlavour = 'minimal' | 'systemd'
+export type BaseFlavour = 'minimal' | 'systemd' | 'machine' | 'machine-node'
 
 const includes: Readonly<Record<BaseFlavour, readonly string[]>> = {
   minimal: [],
   systemd: ['--include=systemd,systemd-sysv,dbus,sudo,procps'],
+  // As an operator finds it: it can fetch, and has no Node, or the distribution's.
+  machine: ['--include=systemd,systemd-sysv,dbus,sudo,procps,curl'],
+  'machine-node': ['--include=systemd,systemd-sysv,dbus,sudo,procps,wget,nodejs'],
 }
 
 /**

@@ -42,7 +42,7 @@ export interface AptRoot {
 
 /**
  * Makes an apt root: a fresh copy-on-write layer over a cached minimal Debian, /proc mounted, this machine's node at
- * `/usr/local/bin/node`, and no source but the local repositories in /srv. Needs root: see {@link aptRootProblem}.
+ * `/usr/local/bin/node` (not in a `machine`), and no source but the local repositories in /srv. Needs root: see {@link aptRootProblem}.
  *
  * @example
  * const root = await createAptRoot()
@@ -76,7 +76,7 @@ export async function createAptRoot(
   }
   try {
     await must(local('mount', ['-t', 'proc', 'proc', join(directory, 'proc')]))
-    await bindNode(directory)
+    if (!options.flavour?.startsWith('machine')) await bindNode(directory)
     await indexRepository(directory, 'main')
     await indexRepository(directory, 'security')
     await writeSources(directory)

@@ -8,6 +8,8 @@ import type { AptRoot, Finished } from '../apt-root/create-apt-root.ts'
 export interface BootedHost {
   /** Runs a program inside and waits for its end; a non-zero exit is an answer. */
   run(argv: readonly string[]): Finished
+  /** The process that is PID 1 inside. */
+  readonly init: number
   /** Shuts it down and waits until it is gone. */
   powerOff(): Promise<void>
 }
@@ -23,20 +25,29 @@ export function bootProblem(): string | undefined {
 }
 
 /** Boots a root made with the flavour `systemd`; resolves when systemd says that it runs. */
-export async function bootRoot(root: AptRoot): Promise<BootedHost> {
+export async function bootRoot(
+  root: Pick<AptRoot, 'directory'>,
+  options: { readonly networkNamespace?: string } = {},
+): Promise<BootedHost> {
   const name = `fleet-${process.pid}-${randomBytes(3).toString('hex')}`
   const group = join(groups, name)
   mkdirSync(group)
   writeFileSync(join(root.directory, 'etc/machine-id'), `${randomBytes(16).toString('hex')}\n`)
   writeFileSync(join(root.directory, 'etc/hostname'), `${name}\n`)
+  const { networkNamespace } = options
+  const network =
+    networkNamespace === undefined ? [] : [`--network-namespace-path=/run/netns/${networkNamespace}`]
   // nspawn mounts a /proc of its own.
   spawnSync('umount', ['--lazy', join(root.directory, 'proc')])
-  const enter =
-    'echo $$ >"$1/cgroup.procs"; exec systemd-nspawn -q -b -D "$2" --machine="$3" --register=no --keep-unit'
-  const nspawn = spawn('setsid', ['bash', '-c', enter, 'boot', group, root.directory, name], {
-    env: { PATH: process.env.PATH ?? '', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const enter = 'echo $$ >"$1/cgroup.procs"; shift; exec systemd-nspawn -q -b --register=no --keep-unit "$@"'
+  const nspawn = spawn(
+    'setsid',
+    ['bash', '-c', enter, 'boot', group, '-D', root.directory, `--machine=${name}`, ...network],
+    {
+      env: { PATH: process.env.PATH ?? '', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let printed = ''
   nspawn.stdout.on('data', (data) => (printed += data))
   nspawn.stderr.on('data', (data) => (printed += data))
@@ -53,6 +64,7 @@ export async function bootRoot(root: AptRoot): Promise<BootedHost> {
   )
   return {
     run,
+    init,
     async powerOff() {
       run(['systemctl', 'poweroff', '--force'])
       if (nspawn.exitCode === null && nspawn.signalCode === null) {

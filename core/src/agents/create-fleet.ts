@@ -60,6 +60,8 @@ export interface FleetOptions {
   /** The bytes of SERVER_PSK. */
   readonly psk: Uint8Array
   readonly publicUrls: readonly URL[]
+  /** SHA-256 of the installer for machines that reach this server by that address; undefined: there is none. */
+  readonly installerSha256?: (serverUrl: string) => string | undefined
   readonly version: string
   readonly bundles: DeliverableBundles
   /** Names this server process. */
@@ -73,7 +75,7 @@ const pruneNoncesMs = 60_000
 /** Composes the rooms agents/ and commands/ on a migrated store. */
 export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { store, sealer, audit, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
-  const { now = Date.now } = options
+  const { now = Date.now, installerSha256 = () => undefined } = options
   const index = createFleetIndex()
   const executors = createExecutorSets()
   await storeAllOffline(store, now())
@@ -158,7 +160,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     facts: factHooks,
     routes: [
       ...agentRoutes({ registry, enrolment, revocation, poll, delivery }),
-      ...tokenRoutes({ store, tokens, audit, publicUrls, now }),
+      ...tokenRoutes({ store, tokens, audit, publicUrls, installerSha256, now }),
       ...commandRoutes({ queue, registry, contracts }),
     ],
     handleUpgrade: socket.handleUpgrade,

@@ -2,7 +2,8 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
-import { byOf, type Route, type RouteCall } from '../http/routes.ts'
+import { byOf, type Route } from '../http/routes.ts'
+import { serverUrlOf } from '../install/routes.ts'
 import type { Store } from '../store/store.ts'
 import type { EnrolmentTokens } from './enrolment-tokens.ts'
 import { invitationLine } from './invitation.ts'
@@ -13,6 +14,8 @@ export interface TokenRouteDeps {
   readonly tokens: EnrolmentTokens
   readonly audit: Audit
   readonly publicUrls: readonly URL[]
+  /** SHA-256 of the installer for machines that reach this server by that address. */
+  installerSha256(serverUrl: string): string | undefined
   readonly now: () => number
 }
 
@@ -111,7 +114,9 @@ export function tokenRoutes(deps: TokenRouteDeps): readonly Route[] {
           ...statements,
           audit.row({ ...byOf(call), action: 'enrolment-token.created', target: id, details }),
         ])
-        const command = invitationLine({ agentId, token, serverUrl: serverUrl(deps, call) })
+        const serverUrl = serverUrlOf(deps.publicUrls, call.request)
+        const installerSha256 = deps.installerSha256(serverUrl)
+        const command = invitationLine({ agentId, token, serverUrl, installerSha256 })
         return { id, token, agentId, uses, expiresAt: isoTime(expiresAtMs), command }
       },
     },
@@ -176,9 +181,4 @@ function readTerms(body: unknown): Static<typeof Terms> {
   const value = body ?? {}
   if (terms.Check(value)) return value
   throw fleetError('FLT_HTTP_INVALID', { problem: 'the body does not fit' })
-}
-
-/** Where the new agent will reach this server: PUBLIC_URL, else what the admin's own request reached. */
-function serverUrl({ publicUrls }: TokenRouteDeps, { request }: RouteCall): string {
-  return publicUrls[0]?.origin ?? `http://${request.host}`
 }

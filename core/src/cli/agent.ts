@@ -9,6 +9,8 @@ import { requireMasterKey } from '../auth/existing-master-key.ts'
 import { createSealer } from '../auth/sealer.ts'
 import type { ServerConfig } from '../config.ts'
 import { fleetError } from '../errors.ts'
+import { servedInstaller } from '../install/installer.ts'
+import { findAgentRelease } from '../install/release-folder.ts'
 import { coreMigrations } from '../store/core-migrations.ts'
 import { createStore } from '../store/create-store.ts'
 import { existing } from './data-dir.ts'
@@ -44,7 +46,9 @@ const invite: Verb = {
         audit.row({ actor, action: 'enrolment-token.created', target: made.id, details: { agentId } }),
       ])
       const serverUrl = config.publicUrls[0]?.origin ?? `http://${hostOf(config)}:${config.port}`
-      const command = invitationLine({ agentId, token: made.token, serverUrl })
+      const release = config.publicUrls.length > 0 ? await findAgentRelease(config, world.log) : undefined
+      const installerSha256 = release && servedInstaller(release, serverUrl).sha256
+      const command = invitationLine({ agentId, token: made.token, serverUrl, installerSha256 })
       const expiresAt = new Date(made.expiresAtMs).toISOString()
       const lines = [
         `Paste this line on ${agentId}; it works once, until ${expiresAt}:`,

@@ -1,0 +1,384 @@
+# ---- the agent ----------------------------------------------------------------------------------------------------------------
+
+# The server that serves this script fills these in; in a file they are empty.
+BAKED_SERVER_URL=''
+BAKED_VERSION=''
+BAKED_RELEASE_KEY=''
+BAKED_RELEASE_SHA256=''
+BAKED_ARCHIVE=''
+BAKED_NODES=''
+
+PRODUCT=agent
+CONFIG=/etc/orchestrator-agent/config.yaml
+STATE=/var/lib/orchestrator-agent
+UNDONE="The agent was not installed or updated; what ran before runs again."
+
+usage() {
+  cat <<'TEXT'
+Installs or updates the FleetUpdate agent on this machine.
+
+  sudo sh install-agent.sh [--allow-older] [--new-release-key]
+  sudo sh install-agent.sh --uninstall [--purge]
+
+Environment: AGENT_ID, SERVER_URL, AGENT_PSK (SERVER_PSK of the server, or an enrolment token), NO_PROMPT=1, VERBOSE=1,
+REPO_URL_OVERRIDE (build from that git repository), REPO_REF.
+
+  --allow-older       take a release that is older than the installed one
+  --new-release-key   trust the key of this release from now on, where another one was trusted so far
+  --uninstall         remove the agent; its configuration and its identity stay
+  --purge             remove these too
+TEXT
+}
+
+main() {
+  set -eu
+  export LC_ALL=C.UTF-8
+  OLDER='' NEW_KEY='' REMOVE='' PURGE='' ENROLLED=''
+  for option in "$@"; do
+    case "$option" in
+      --allow-older) OLDER=1 ;;
+      --new-release-key) NEW_KEY=1 ;;
+      --uninstall) REMOVE=1 ;;
+      --purge) PURGE=1 ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *) die "Unknown option $option. See: install-agent.sh --help" ;;
+    esac
+  done
+  begin
+  if [ -n "$REMOVE$PURGE" ]; then
+    uninstall
+    exit 0
+  fi
+  need tar=tar gzip=gzip sha256sum=coreutils
+  room /opt 350
+  room /var/lib 100
+  HERE=$(own_folder)
+  FROM=$(current_of agent)
+  obtain
+  settle_settings
+  install_version
+  configure
+  enrol
+  start
+  undo_nothing
+  forget_versions agent "$FROM"
+  say "The agent $VERSION runs as \"$AGENT_ID\" and is connected to $SERVER_URL."
+  say "To check: systemctl status orchestrator-agent · journalctl -u orchestrator-agent -f · sudo fleetupdate-agent doctor"
+}
+
+# → TREE (a folder to copy from), VERSION, COUNTER, RELEASE_KEY, NODE
+obtain() {
+  if [ -n "$BAKED_SERVER_URL" ]; then
+    download
+  elif [ -n "${REPO_URL_OVERRIDE:-}" ]; then
+    clone
+    from_server_tree
+  elif [ -n "$HERE" ] && [ -f "$HERE/VERSION" ] && [ -f "$HERE/main.js" ]; then
+    # An unpacked archive: whoever unpacked it answers for it.
+    TREE=$HERE
+    system_node || die "This machine has no Node 20.19 or newer. Install one, or use the line from the dashboard, which brings it along."
+  elif [ -n "$HERE" ] && [ -f "$HERE/../deploy/install-agent.sh" ]; then
+    build_checkout "$(dirname "$HERE")"
+    from_server_tree
+  else
+    die "This script came without an agent. Take the line from the dashboard (\"Add an agent\"), or run it from an unpacked archive or a checkout."
+  fi
+  VERSION=$(cat "$TREE/VERSION")
+  RELEASE_KEY=$(cat "$TREE/release.pub")
+}
+
+# From the server, verified against what is written in this script before anything of it runs.
+download() {
+  command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 || need curl=curl
+  SERVER_URL=${SERVER_URL:-$BAKED_SERVER_URL}
+  base=$SERVER_URL/install
+  say "Fetching the agent $BAKED_VERSION from $SERVER_URL …"
+  fetch "$base/release.json" "$STAGE/release.json" && fetch "$base/release.sig" "$STAGE/release.sig" && fetch "$base/files/$BAKED_ARCHIVE" "$STAGE/agent.tar.gz" ||
+    die "The server at $SERVER_URL cannot be reached, or has another release by now. Check the address and a firewall between, or take a new line from the dashboard."
+  intact "$STAGE/release.json" "$BAKED_RELEASE_SHA256" || die "release.json from $SERVER_URL is not the one that was invited. Take a new line from the dashboard."
+  hash=${BAKED_ARCHIVE#agent-}
+  intact "$STAGE/agent.tar.gz" "${hash%.tar.gz}" || die "The archive from $SERVER_URL did not arrive whole and unchanged. Run the line again."
+  system_node || download_node
+  verified "$STAGE/release.json" "$STAGE/release.sig" "$BAKED_RELEASE_KEY" "$BAKED_ARCHIVE" ||
+    die "The release from $SERVER_URL is not signed by the key that was invited. Do not use it; tell whoever runs the server."
+  mkdir "$STAGE/tree"
+  tar -xzf "$STAGE/agent.tar.gz" -C "$STAGE/tree" --no-same-owner || die "The archive could not be unpacked. Is the disk full?"
+  TREE=$STAGE/tree
+  [ "$(cat "$TREE/release.pub")" = "$BAKED_RELEASE_KEY" ] || die "The archive names another key than it was signed with. Do not use it."
+  cp "$STAGE/release.json" "$STAGE/release.sig" "$TREE/"
+}
+
+download_node() {
+  rest=$BAKED_NODES
+  while [ -n "$rest" ]; do
+    one=${rest%%;*}
+    case "$rest" in *';'*) rest=${rest#*;} ;; *) rest= ;; esac
+    # shellcheck disable=SC2086  # four words
+    set -- $one
+    if [ "$1" = "$(cpu)" ]; then
+      say "This machine has no Node 20.19 or newer: fetching $2 for FleetUpdate alone …"
+      fetch "$SERVER_URL/install/files/$4" "$STAGE/node.gz" || die "Node could not be fetched from $SERVER_URL. Run the line again."
+      hash=${4##*-}
+      intact "$STAGE/node.gz" "${hash%.gz}" || die "Node did not arrive whole and unchanged. Run the line again."
+      private_node "$STAGE/node.gz" "$2" "$3"
+      return 0
+    fi
+  done
+  die "This machine has no Node 20.19 or newer, and the server has none for $(uname -m). Install Node from the distribution or nodejs.org, then run the line again."
+}
+
+# The agent inside a server that was just built.
+from_server_tree() {
+  mkdir -p "$STAGE/agent"
+  tar -xzf "$TREE"/agent-release/agent-*.tar.gz -C "$STAGE/agent" --no-same-owner
+  cp "$TREE/agent-release/release.json" "$TREE/agent-release/release.sig" "$STAGE/agent/"
+  TREE=$STAGE/agent
+}
+
+# AGENT_ID and SERVER_URL: the environment, then the configuration that is there, then a question.
+settle_settings() {
+  if [ -f "$CONFIG" ]; then
+    AGENT_ID=${AGENT_ID:-$(setting id)}
+    SERVER_URL=${SERVER_URL:-$(setting server_url)}
+  fi
+  if [ -z "${AGENT_ID:-}" ]; then
+    ask "Name of this machine in FleetUpdate" "$(hostname)"
+    AGENT_ID=$ANSWER
+  fi
+  if [ -z "${SERVER_URL:-}" ]; then
+    ask "Address of the server, for example https://fleet.example.com" "$BAKED_SERVER_URL"
+    SERVER_URL=$ANSWER
+  fi
+  SERVER_URL=${SERVER_URL%/}
+  printf '%s' "$AGENT_ID" | grep -Eq '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' || die "AGENT_ID \"$AGENT_ID\" does not fit: use 1 to 64 letters, digits, dots, dashes or underscores."
+  printf '%s' "$SERVER_URL" | grep -Eq '^https?://[A-Za-z0-9.:_-]+$|^https?://\[[0-9a-fA-F:]+\](:[0-9]+)?$' || die "SERVER_URL \"$SERVER_URL\" does not fit: give scheme, host and port, for example https://fleet.example.com."
+  # Before anything is changed: does anybody answer there?
+  if command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1; then
+    fetch "$SERVER_URL/api/health" "$STAGE/health" 2>"$STAGE/health.error" ||
+      die "The server at $SERVER_URL does not answer: $(tail -n 1 "$STAGE/health.error"). Check the address, the server, and a firewall between."
+  fi
+}
+
+# A plain value below "agent:" in the configuration that is there.
+setting() {
+  sed -n "/^agent:/,/^[^[:space:]#]/ s/^[[:space:]]\{1,\}$1:[[:space:]]*[\"']\{0,1\}\([^\"'#]*[^\"'#[:space:]]\).*/\1/p" "$CONFIG" | head -n 1
+}
+
+install_version() {
+  make_user
+  mkdir -p /opt/orchestrator/agent
+  repair_owners
+  pin_key
+  refuse_older
+  target=/opt/orchestrator/agent/$VERSION
+  if [ "$TREE" != "$target" ] && ! same_tree "$TREE" "$target"; then
+    part=/opt/orchestrator/agent/.part-$$
+    undo_later "rm -rf '$part'"
+    cp -R "$TREE" "$part" || die "There is no room in /opt/orchestrator. Free some space, then run this again."
+    chown -R root:root "$part"
+    chmod -R u=rwX,go=rX "$part"
+    for program in "$part"/*; do
+      case "${program##*/}" in main.js | *.sh) chmod 755 "$program" ;; *.* | VERSION | systemd | executors | node) ;; *) [ -d "$program" ] || chmod 755 "$program" ;; esac
+    done
+    ln -sfn "$NODE" "$part/node"
+    [ "$("$NODE" "$part/main.js" version)" = "$VERSION" ] || die "The agent $VERSION does not start with $NODE on this machine. Nothing was changed."
+    if [ -e "$target" ]; then
+      mv "$target" "$STAGE/replaced"
+      undo_later "rm -rf '$target'; mv '$STAGE/replaced' '$target'"
+    else
+      undo_later "rm -rf '$target'"
+    fi
+    mv "$part" "$target"
+    sync -f "$target" 2>/dev/null || sync
+  fi
+}
+
+# The key that updates must be signed with is pinned once; another one needs a word from whoever stands here.
+pin_key() {
+  pin=/etc/orchestrator-agent/release.pub
+  if [ -f "$pin" ] && ! grep -qxF "$RELEASE_KEY" "$pin"; then
+    [ -n "$NEW_KEY" ] || die "This machine trusts another release key ($pin). If the server was built anew or its key was changed on purpose, run this again with: | sudo sh -s -- --new-release-key"
+    cp -a "$pin" "$STAGE/release.pub.before"
+    undo_later "cp -a '$STAGE/release.pub.before' '$pin'"
+    rm -f "$pin"
+  fi
+  [ -d /etc/orchestrator-agent ] || undo_later '[ -n "$ENROLLED" ] || rmdir /etc/orchestrator-agent 2>/dev/null'
+  mkdir -p /etc/orchestrator-agent
+  chown root:orchestrator /etc/orchestrator-agent
+  chmod 750 /etc/orchestrator-agent
+  if [ ! -f "$pin" ]; then
+    undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$pin'"
+    printf '%s\n' "$RELEASE_KEY" >"$pin"
+    chown root:orchestrator "$pin"
+    chmod 640 "$pin"
+  fi
+}
+
+refuse_older() {
+  [ -n "$FROM" ] && [ -f "/opt/orchestrator/agent/$FROM/release.json" ] && [ -f "$TREE/release.json" ] || return 0
+  have=$(counter_of "/opt/orchestrator/agent/$FROM/release.json")
+  new=$(counter_of "$TREE/release.json")
+  if [ "${new:-0}" -lt "${have:-0}" ] && [ -z "$OLDER" ]; then
+    die "The release $VERSION is older than the installed $FROM. If you want that, run this again with: | sudo sh -s -- --allow-older"
+  fi
+}
+
+counter_of() { sed -n 's/^ *"counter": *\([0-9]*\),*$/\1/p' "$1" | head -n 1; }
+
+same_tree() {
+  [ -d "$2" ] || return 1
+  [ "$(readlink "$2/node" 2>/dev/null)" = "$NODE" ] || return 1
+  (cd "$1" && find . -type f -print) | while IFS= read -r file; do cmp -s "$1/$file" "$2/$file" || exit 1; done
+}
+
+configure() {
+  if [ ! -d "$STATE" ]; then
+    undo_later "[ -n \"\$ENROLLED\" ] || rm -rf '$STATE'"
+    mkdir -p "$STATE"
+  fi
+  chown orchestrator:orchestrator "$STATE"
+  chmod 700 "$STATE"
+  # What the old installer or a run as root left behind here, the agent could not change.
+  find "$STATE" ! -user orchestrator -exec chown -h orchestrator:orchestrator {} +
+  if [ ! -d /var/lib/orchestrator-helper ]; then
+    undo_later 'rm -rf /var/lib/orchestrator-helper'
+    mkdir -p /var/lib/orchestrator-helper
+  fi
+  chown root:root /var/lib/orchestrator-helper
+  chmod 755 /var/lib/orchestrator-helper
+  if [ ! -f "$CONFIG" ]; then
+    undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$CONFIG'"
+    cat >"$CONFIG" <<TEXT
+# The agent of FleetUpdate. All keys: docs/guide/agent.md
+agent:
+  id: $AGENT_ID
+  server_url: $SERVER_URL
+TEXT
+  fi
+  chown root:orchestrator "$CONFIG"
+  chmod 640 "$CONFIG"
+  for old in /etc/sudoers.d/*; do
+    [ -f "$old" ] && grep -Eq '^orchestrator[[:space:]].*(apt|ALL=\(ALL(:ALL)?\)[[:space:]]*(NOPASSWD:)?[[:space:]]*ALL)' "$old" || continue
+    warn "$old lets the user orchestrator become root at will. It is not needed any more."
+    keep_old "$old"
+  done
+}
+
+agent() { "$NODE" "/opt/orchestrator/agent/$VERSION/main.js" "$@"; }
+
+# A new identity, before anything is started: a wrong secret must not leave a service behind that tries for ever.
+enrol() {
+  if [ -f "$STATE/identity.json" ]; then return 0; fi
+  if [ -z "${AGENT_PSK:-}" ] && ! grep -Eq '^[[:space:]]+psk:' "$CONFIG"; then
+    ask_secret "Enrolment token, or SERVER_PSK of the server"
+    AGENT_PSK=$ANSWER
+    [ -n "$AGENT_PSK" ] || die "An enrolment needs a secret. Give AGENT_PSK: a token from the dashboard, or the server's SERVER_PSK."
+  fi
+  say "Enrolling as \"$AGENT_ID\" …"
+  stop_old
+  # In the environment, which only the same user can read; never an argument.
+  export AGENT_ID SERVER_URL AGENT_PSK="${AGENT_PSK:-}" NO_PROMPT=1
+  runuser -u orchestrator -- "$NODE" "/opt/orchestrator/agent/$VERSION/main.js" enroll ||
+    die "The server did not enrol this machine. See the line above."
+  unset AGENT_PSK
+  # From here on the server knows this machine: a failure must not throw its identity away.
+  # shellcheck disable=SC2034  # read while undoing
+  ENROLLED=1
+  UNDONE="$UNDONE This machine is enrolled: its identity stays, and once the cause is gone, the same line goes on from here."
+}
+
+stop_old() {
+  if systemctl is-active --quiet orchestrator-agent.service; then
+    note "stopping the agent"
+    systemctl stop orchestrator-agent.service
+    undo_later 'systemctl start orchestrator-agent.service'
+  fi
+}
+
+start() {
+  target=/opt/orchestrator/agent/$VERSION
+  enabled=$(systemctl is-enabled orchestrator-agent.service 2>/dev/null || true)
+  if [ "$FROM" = "$VERSION" ] && [ -z "$(unit_changes "$target")" ] && systemctl is-active --quiet orchestrator-agent.service && [ "$enabled" = enabled ]; then
+    note "nothing to change"
+    link_program
+    return 0
+  fi
+  stop_old
+  install_units "$target"
+  if [ -n "$FROM" ]; then undo_later "switch_to agent '$FROM'"; else undo_later 'rm -f /opt/orchestrator/agent/current'; fi
+  switch_to agent "$VERSION"
+  link_program
+  sudo_way
+  [ "$enabled" = enabled ] || undo_later 'systemctl disable --quiet orchestrator-agent.service 2>/dev/null; systemctl stop orchestrator-agent.service 2>/dev/null'
+  rm -f "$STATE/checked-in.json"
+  [ ! -f /etc/systemd/system/orchestrator-helper.socket ] || systemctl enable --quiet --now orchestrator-helper.socket
+  [ ! -f /etc/systemd/system/orchestrator-agent-update.service ] || systemctl enable --quiet orchestrator-agent-update.service
+  systemctl enable --quiet orchestrator-agent.service
+  undo_later 'systemctl stop orchestrator-agent.service 2>/dev/null'
+  systemctl restart orchestrator-agent.service || true
+  waited=0
+  until [ -f "$STATE/checked-in.json" ]; do
+    if [ "$waited" -ge 60 ]; then
+      last_words orchestrator-agent
+      die "The agent $VERSION did not reach the server within a minute. Its last words are above."
+    fi
+    waited=$((waited + 1))
+    sleep 1
+  done
+}
+
+unit_changes() {
+  for unit in "$1"/systemd/*; do cmp -s "$unit" "/etc/systemd/system/$(basename "$unit")" || echo changed; done
+}
+
+# Where no socket leads to the root helper, sudo does, with one exact line.
+sudo_way() {
+  if [ -f /etc/systemd/system/orchestrator-helper.socket ]; then return 0; fi
+  command -v visudo >/dev/null 2>&1 || {
+    warn "sudo is not installed: this agent watches, but cannot upgrade anything. Install sudo and run this again."
+    return 0
+  }
+  line='orchestrator ALL=(root) NOPASSWD: /opt/orchestrator/agent/current/root-helper ""'
+  file=/etc/sudoers.d/orchestrator-agent
+  [ "$(cat "$file" 2>/dev/null)" = "$line" ] && return 0
+  printf '%s\n' "$line" >"$STAGE/sudoers"
+  visudo -cqf "$STAGE/sudoers" || die "sudo does not accept the line for the root helper. Nothing was changed."
+  undo_later "rm -f '$file'"
+  install -o root -g root -m 0440 "$STAGE/sudoers" "$file"
+}
+
+link_program() {
+  if [ "$(readlink /usr/local/bin/fleetupdate-agent 2>/dev/null)" != /opt/orchestrator/agent/current/main.js ]; then
+    mkdir -p /usr/local/bin
+    undo_later 'rm -f /usr/local/bin/fleetupdate-agent'
+    ln -sfn /opt/orchestrator/agent/current/main.js /usr/local/bin/fleetupdate-agent
+  fi
+}
+
+uninstall() {
+  say "Removing the agent …"
+  for unit in orchestrator-agent-update.service orchestrator-agent.service orchestrator-helper.socket; do
+    systemctl disable --quiet --now "$unit" 2>/dev/null || true
+  done
+  rm -f /etc/systemd/system/orchestrator-agent.service /etc/systemd/system/orchestrator-agent-update.service
+  rm -f /etc/systemd/system/orchestrator-helper.socket /etc/systemd/system/orchestrator-helper@.service
+  systemctl daemon-reload
+  systemctl reset-failed 'orchestrator-agent*' 'orchestrator-helper*' 2>/dev/null || true
+  rm -f /etc/sudoers.d/orchestrator-agent /usr/local/bin/fleetupdate-agent
+  rm -rf /opt/orchestrator/agent
+  if [ ! -e /opt/orchestrator/server/current ]; then rm -rf /opt/orchestrator/node; fi
+  rmdir /opt/orchestrator 2>/dev/null || true
+  if [ -z "$PURGE" ]; then
+    say "Removed. These stay: /etc/orchestrator-agent (configuration), $STATE (identity, journal), /var/lib/orchestrator-helper. With --purge they go too."
+    return 0
+  fi
+  rm -rf /etc/orchestrator-agent "$STATE" /var/lib/orchestrator-helper
+  if [ ! -e /opt/orchestrator/server/current ] && [ ! -d /var/lib/orchestrator-server ]; then
+    userdel orchestrator 2>/dev/null || true
+    groupdel orchestrator 2>/dev/null || true
+  fi
+  say "Removed, with configuration and identity. On the server, remove the machine from the fleet."
+}

@@ -1,0 +1,71 @@
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { BaseFlavour } from '../apt-root/base.ts'
+import { type AptRoot, createAptRoot, type Finished } from '../apt-root/create-apt-root.ts'
+import { type BootedHost, bootRoot } from '../systemd-host/boot-root.ts'
+import type { Network } from './network.ts'
+
+/** A clean Debian, booted, in a network of the test. */
+export interface Machine {
+  readonly root: AptRoot
+  readonly address: string
+  readonly host: BootedHost
+  /** Runs a program inside and waits. */
+  run(argv: readonly string[]): Finished
+  /** Runs a line as a person would paste it into bash. `user`: instead of root. */
+  paste(line: string, env?: Readonly<Record<string, string>>): Finished
+  /** Copies a file of this machine into its /root and answers the path there. */
+  give(file: string): string
+  /** Every file below these folders with its owner, mode and hash: two equal texts are two equal trees. */
+  fingerprint(...paths: readonly string[]): string
+  /** Powers off and boots the same root. */
+  reboot(): Promise<void>
+  remove(): Promise<void>
+}
+
+export async function startMachine(
+  network: Network,
+  { suite, flavour }: { readonly suite: string; readonly flavour: BaseFlavour },
+): Promise<Machine> {
+  const root = await createAptRoot({ suite, flavour })
+  const { namespace, address } = network.join()
+  let host = await bootRoot(root, { networkNamespace: namespace })
+  const run = (argv: readonly string[]): Finished => host.run(argv)
+  return {
+    root,
+    address,
+    get host() {
+      return host
+    },
+    run,
+    paste: (line, env = {}) =>
+      run(['env', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), 'bash', '-c', line]),
+    give(file) {
+      const target = join('/root', basename(file))
+      mkdirSync(join(root.directory, 'root'), { recursive: true })
+      copyFileSync(file, join(root.directory, target))
+      return target
+    },
+    fingerprint: (...paths) =>
+      run([
+        'sh',
+        '-c',
+        'for p in "$@"; do [ -e "$p" ] && find "$p" -printf "%p %u:%g %m %l " -a \\( -type f -exec sh -c \'sha256sum < "$1"\' _ {} \\; -o -printf "\\n" \\); done | sort',
+        'sh',
+        ...paths,
+      ]).stdout,
+    async reboot() {
+      await host.powerOff()
+      host = await bootRoot(root, { networkNamespace: namespace })
+    },
+    async remove() {
+      await host.powerOff()
+      await root.dispose()
+    },
+  }
+}
+
+/** Whether a path exists inside. */
+export function existsIn({ root }: Machine, path: string): boolean {
+  return existsSync(join(root.directory, path))
+}
