@@ -1,7 +1,10 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
+import { createCheck } from './check.ts'
+import { readJson } from './durable-file.ts'
 import { describeError } from './errors.ts'
+import { CheckedInFile } from './schemas.ts'
 
 /** Where the agent says that a server let it in: read by the installer, the updater and `doctor`. */
 export const checkedInName = 'checked-in.json'
@@ -11,6 +14,13 @@ export interface CheckedIn {
   /** ISO 8601. */
   readonly at: string
   readonly serverUrl: string
+}
+
+const check = createCheck(CheckedInFile)
+
+/** What the file says; undefined where there is none that fits. */
+export function readCheckedIn(stateDir: string): Promise<CheckedIn | undefined> {
+  return readJson(join(stateDir, checkedInName), check)
 }
 
 /** Writes it whole. It is a hint for programs on this machine: that it cannot be written stops nothing. */

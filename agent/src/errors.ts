@@ -31,7 +31,7 @@ export const catalogue = {
   },
   FLT_AGENT_USAGE: {
     status: 500,
-    message: 'Unknown command "{command}". Use: fleetupdate-agent [run | enroll | attempt DIR | version]',
+    message: 'Unknown command "{command}". Use: fleetupdate-agent [run | enroll | doctor [--json] | version]',
   },
   FLT_ENROL_SECRET_MISSING: {
     status: 500,

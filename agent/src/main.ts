@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { FleetError, type Log } from '@fleetupdate/sdk'
 import { enrolAnew, type Installation, runAgent } from './agent.ts'
 import { type AgentConfig, readConfig } from './config.ts'
+import { examine } from './doctor/doctor.ts'
+import { findingLines } from './doctor/finding.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
 import { createLog } from './log.ts'
 import { createPrivilegedWay } from './privilege/privilege.ts'
@@ -29,6 +31,7 @@ async function start(): Promise<void> {
   if (command === 'attempt' && argument !== undefined) return attempt(resolve(argument))
   if (command === 'run') return run()
   if (command === 'enroll') return enroll()
+  if (command === 'doctor') return doctor(argument === '--json')
   throw agentError('FLT_AGENT_USAGE', { command: process.argv.slice(2).join(' ') })
 }
 
@@ -58,6 +61,28 @@ async function enroll(): Promise<void> {
   } finally {
     await unlock()
   }
+}
+
+async function doctor(asJson: boolean): Promise<void> {
+  const findings = await examine({
+    env: process.env,
+    version,
+    executors: join(folder, 'executors'),
+    node: { version: process.versions.node, path: process.execPath },
+    way: (config) => createPrivilegedWay(installation(config).way, { helper, systemd }),
+    become({ uid, gid }) {
+      if (process.getuid?.() === 0 && uid !== 0) {
+        process.setgroups?.([gid])
+        process.setgid?.(gid)
+        process.setuid?.(uid)
+      }
+      return process.getuid?.() ?? 0
+    },
+  })
+  const healthy = findings.every(({ level }) => level !== 'bad')
+  const lines = asJson ? [JSON.stringify({ healthy, findings }, undefined, 2)] : findingLines(findings)
+  await new Promise((done) => process.stdout.write(`${lines.join('\n')}\n`, done))
+  process.exitCode = healthy ? 0 : 1
 }
 
 async function attempt(dir: string): Promise<void> {

@@ -29,6 +29,13 @@ export const StoredIdentity = Type.Object({
 })
 export type StoredIdentity = Static<typeof StoredIdentity>
 
+/** checked-in.json: when a server last let this agent in. */
+export const CheckedInFile = Type.Object({
+  version: Type.String({ maxLength: 64 }),
+  at: Type.String({ maxLength: 40 }),
+  serverUrl: Type.String({ maxLength: 1024 }),
+})
+
 /** enrolment.json: an enrolment whose last answer has not come yet. */
 export const PendingEnrolment = Type.Object({
   agentId: AgentId,
