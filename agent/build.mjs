@@ -14,7 +14,7 @@ const programs = { main: 'main.js', 'root-helper': 'root-helper' }
 // A machine may have no `node` in root's path, only the one that was installed beside these files. Read as a shell script, the second line
 // finds it; read as JavaScript, it is a string and a comment.
 const anyNode = `#!/bin/sh
-':' //; p=$(readlink -f "$0") && n="\${p%/*}/node"; [ -x "$n" ] || n=node; exec "$n" "$p" "$@"
+':' //; p=$(readlink -f "$0") && n="\${p%/*}/node/bin/node"; [ -x "$n" ] || n=node; exec "$n" "$p" "$@"
 `
 
 /** Builds the agent's programs into a folder. Throws where something that does not belong into an agent got in. */

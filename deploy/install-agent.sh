@@ -149,6 +149,13 @@ make_user() {
   fi
 }
 
+# may_read_journal : so that the agent's user can follow the journal.
+may_read_journal() {
+  if getent group systemd-journal >/dev/null && ! id -nG orchestrator | tr ' ' '\n' | grep -qx systemd-journal; then
+    usermod --append --groups systemd-journal orchestrator
+  fi
+}
+
 # The folders that root's programs trust must be root's alone; the first FleetUpdate gave them to its user.
 repair_owners() {
   for folder in /opt/orchestrator /opt/orchestrator/agent /opt/orchestrator/server; do
@@ -225,6 +232,12 @@ verified() {
     const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
     process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
   ' "$1" "$2" "$3" "$4"
+}
+
+# link_node FOLDER : the Node of a version, where its unit and its programs look for it first.
+link_node() {
+  mkdir -p "$1/node/bin"
+  ln -sfn "$NODE" "$1/node/bin/node"
 }
 
 # switch_to PRODUCT VERSION : makes a version the current one, by one rename.
@@ -494,6 +507,7 @@ setting() {
 
 install_version() {
   make_user
+  may_read_journal
   mkdir -p /opt/orchestrator/agent
   repair_owners
   pin_key
@@ -506,9 +520,9 @@ install_version() {
     chown -R root:root "$part"
     chmod -R u=rwX,go=rX "$part"
     for program in "$part"/*; do
-      case "${program##*/}" in main.js | *.sh) chmod 755 "$program" ;; *.* | VERSION | systemd | executors | node) ;; *) [ -d "$program" ] || chmod 755 "$program" ;; esac
+      case "${program##*/}" in main.js | *.sh) chmod 755 "$program" ;; *.* | VERSION) ;; *) [ -d "$program" ] || chmod 755 "$program" ;; esac
     done
-    ln -sfn "$NODE" "$part/node"
+    link_node "$part"
     [ "$("$NODE" "$part/main.js" version)" = "$VERSION" ] || die "The agent $VERSION does not start with $NODE on this machine. Nothing was changed."
     if [ -e "$target" ]; then
       mv "$target" "$STAGE/replaced"
@@ -555,7 +569,7 @@ counter_of() { sed -n 's/^ *"counter": *\([0-9]*\),*$/\1/p' "$1" | head -n 1; }
 
 same_tree() {
   [ -d "$2" ] || return 1
-  [ "$(readlink "$2/node" 2>/dev/null)" = "$NODE" ] || return 1
+  [ "$(readlink "$2/node/bin/node" 2>/dev/null)" = "$NODE" ] || return 1
   (cd "$1" && find . -type f -print) | while IFS= read -r file; do cmp -s "$1/$file" "$2/$file" || exit 1; done
 }
 
@@ -643,7 +657,7 @@ start() {
   [ ! -f /etc/systemd/system/orchestrator-agent-update.service ] || systemctl enable --quiet orchestrator-agent-update.service
   systemctl enable --quiet orchestrator-agent.service
   undo_later 'systemctl stop orchestrator-agent.service 2>/dev/null'
-  systemctl restart orchestrator-agent.service || true
+  systemctl restart --no-block orchestrator-agent.service
   waited=0
   until [ -f "$STATE/checked-in.json" ]; do
     if [ "$waited" -ge 60 ]; then

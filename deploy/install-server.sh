@@ -149,6 +149,13 @@ make_user() {
   fi
 }
 
+# may_read_journal : so that the agent's user can follow the journal.
+may_read_journal() {
+  if getent group systemd-journal >/dev/null && ! id -nG orchestrator | tr ' ' '\n' | grep -qx systemd-journal; then
+    usermod --append --groups systemd-journal orchestrator
+  fi
+}
+
 # The folders that root's programs trust must be root's alone; the first FleetUpdate gave them to its user.
 repair_owners() {
   for folder in /opt/orchestrator /opt/orchestrator/agent /opt/orchestrator/server; do
@@ -225,6 +232,12 @@ verified() {
     const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
     process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
   ' "$1" "$2" "$3" "$4"
+}
+
+# link_node FOLDER : the Node of a version, where its unit and its programs look for it first.
+link_node() {
+  mkdir -p "$1/node/bin"
+  ln -sfn "$NODE" "$1/node/bin/node"
 }
 
 # switch_to PRODUCT VERSION : makes a version the current one, by one rename.
@@ -483,7 +496,7 @@ install_version() {
   chown -R root:root "$part"
   chmod -R u=rwX,go=rX "$part"
   chmod 755 "$part/install.sh"
-  ln -sfn "$NODE" "$part/node"
+  link_node "$part"
   write_program "$part/fleetupdate"
   (cd "$part" && "$NODE" -e 'new (require("better-sqlite3"))(":memory:").close(); require("argon2")' 2>"$STAGE/native.log") ||
     die "The native packages of this server do not load here: $(grep -m 1 Error "$STAGE/native.log"). Build it on this machine, from a checkout."
@@ -502,7 +515,7 @@ write_program() {
   cat >"$1" <<'TEXT'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-node=$here/node
+node=$here/node/bin/node
 [ -x "$node" ] || node=node
 export DATA_DIR="${DATA_DIR:-/var/lib/orchestrator-server}"
 if [ "$(id -u)" = 0 ]; then exec runuser -u orchestrator -- "$node" "$here/main.js" "$@"; fi
@@ -513,7 +526,7 @@ TEXT
 
 same_tree() {
   [ -d "$2" ] || return 1
-  [ "$(readlink "$2/node" 2>/dev/null)" = "$NODE" ] || return 1
+  [ "$(readlink "$2/node/bin/node" 2>/dev/null)" = "$NODE" ] || return 1
   (cd "$1" && find . -type f -print) | while IFS= read -r file; do cmp -s "$1/$file" "$2/$file" || exit 1; done
 }
 
@@ -607,7 +620,7 @@ start() {
   systemctl enable --quiet orchestrator-server.service
   undo_later 'systemctl stop orchestrator-server.service 2>/dev/null; systemctl reset-failed orchestrator-server.service 2>/dev/null'
   say "Starting FleetUpdate $VERSION …"
-  systemctl restart orchestrator-server.service || true
+  systemctl restart --no-block orchestrator-server.service
   answers || {
     last_words orchestrator-server
     die "The server $VERSION did not become ready within a minute. Its last words are above."
@@ -627,24 +640,21 @@ keep_data() {
   BEFORE=$before
 }
 
-# By the server's own words: no curl is needed.
+# Ready, in this version, by the server's own word: no curl is needed. A service that keeps dying is not waited for.
 answers() {
-  "$NODE" -e '
-    const [, port, version] = process.argv, http = require("node:http")
-    const until = Date.now() + 60_000
-    const ask = (path, then) => http.get({ host: "127.0.0.1", port, path, timeout: 2000 }, (answer) => {
-      let text = ""
-      answer.on("data", (part) => (text += part)).on("end", () => then(answer.statusCode, text))
-    }).on("timeout", function () { this.destroy(new Error("slow")) }).on("error", again)
-    function again() { Date.now() > until ? process.exit(1) : setTimeout(look, 300) }
-    function look() {
-      ask("/api/health", (status, text) => {
-        if (status !== 200 || !text.includes(JSON.stringify(version))) return again()
-        ask("/api/ready", (ready) => ready === 200 ? process.exit(0) : again())
-      })
-    }
-    look()
-  ' "$PORT_USED" "$VERSION"
+  until=$(($(date +%s) + 60))
+  while [ "$(date +%s)" -lt "$until" ]; do
+    if "$NODE" -e '
+      const [, port, version] = process.argv
+      const ask = (path) => fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) })
+      const look = async () => (await (await ask("/api/health")).json()).version === version && (await ask("/api/ready")).status === 200
+      look().then((good) => process.exit(good ? 0 : 1), () => process.exit(1))
+    ' "$PORT_USED" "$VERSION"; then return 0; fi
+    restarts=$(systemctl show -P NRestarts orchestrator-server.service)
+    if [ "${restarts:-0}" -ge 4 ]; then return 1; fi
+    sleep 0.5
+  done
+  return 1
 }
 
 unit_changes() {

@@ -169,6 +169,7 @@ setting() {
 
 install_version() {
   make_user
+  may_read_journal
   mkdir -p /opt/orchestrator/agent
   repair_owners
   pin_key
@@ -181,9 +182,9 @@ install_version() {
     chown -R root:root "$part"
     chmod -R u=rwX,go=rX "$part"
     for program in "$part"/*; do
-      case "${program##*/}" in main.js | *.sh) chmod 755 "$program" ;; *.* | VERSION | systemd | executors | node) ;; *) [ -d "$program" ] || chmod 755 "$program" ;; esac
+      case "${program##*/}" in main.js | *.sh) chmod 755 "$program" ;; *.* | VERSION) ;; *) [ -d "$program" ] || chmod 755 "$program" ;; esac
     done
-    ln -sfn "$NODE" "$part/node"
+    link_node "$part"
     [ "$("$NODE" "$part/main.js" version)" = "$VERSION" ] || die "The agent $VERSION does not start with $NODE on this machine. Nothing was changed."
     if [ -e "$target" ]; then
       mv "$target" "$STAGE/replaced"
@@ -230,7 +231,7 @@ counter_of() { sed -n 's/^ *"counter": *\([0-9]*\),*$/\1/p' "$1" | head -n 1; }
 
 same_tree() {
   [ -d "$2" ] || return 1
-  [ "$(readlink "$2/node" 2>/dev/null)" = "$NODE" ] || return 1
+  [ "$(readlink "$2/node/bin/node" 2>/dev/null)" = "$NODE" ] || return 1
   (cd "$1" && find . -type f -print) | while IFS= read -r file; do cmp -s "$1/$file" "$2/$file" || exit 1; done
 }
 
@@ -318,7 +319,7 @@ start() {
   [ ! -f /etc/systemd/system/orchestrator-agent-update.service ] || systemctl enable --quiet orchestrator-agent-update.service
   systemctl enable --quiet orchestrator-agent.service
   undo_later 'systemctl stop orchestrator-agent.service 2>/dev/null'
-  systemctl restart orchestrator-agent.service || true
+  systemctl restart --no-block orchestrator-agent.service
   waited=0
   until [ -f "$STATE/checked-in.json" ]; do
     if [ "$waited" -ge 60 ]; then

@@ -144,6 +144,13 @@ make_user() {
   fi
 }
 
+# may_read_journal : so that the agent's user can follow the journal.
+may_read_journal() {
+  if getent group systemd-journal >/dev/null && ! id -nG orchestrator | tr ' ' '\n' | grep -qx systemd-journal; then
+    usermod --append --groups systemd-journal orchestrator
+  fi
+}
+
 # The folders that root's programs trust must be root's alone; the first FleetUpdate gave them to its user.
 repair_owners() {
   for folder in /opt/orchestrator /opt/orchestrator/agent /opt/orchestrator/server; do
@@ -220,6 +227,12 @@ verified() {
     const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
     process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
   ' "$1" "$2" "$3" "$4"
+}
+
+# link_node FOLDER : the Node of a version, where its unit and its programs look for it first.
+link_node() {
+  mkdir -p "$1/node/bin"
+  ln -sfn "$NODE" "$1/node/bin/node"
 }
 
 # switch_to PRODUCT VERSION : makes a version the current one, by one rename.

@@ -1,6 +1,7 @@
 // The server as one folder: bundles, dashboard, plugins, native packages built for this platform, units, and the agent's release.
 
-import { statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
 import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -9,7 +10,8 @@ import { root } from '../local/setup.mjs'
 
 const require = createRequire(join(root, 'core/package.json'))
 /** Of a native package only what is loaded: sources, build files and other platforms stay behind. */
-const wanted = /(^|\/)(package\.json|LICENSE[^/]*|.*\.(c?js|mjs))$|(^|\/)(better_sqlite3\.node)$/
+const wanted =
+  /(^|\/)(package\.json|LICENSE[^/]*|.*\.(c?js|mjs))$|^build\/Release\/(better_sqlite3|argon2)\.node$/
 const unwanted = /(^|\/)(deps|src|test|docs?|build\/Release\/obj)(\/|$)/
 
 /** Writes the server's tree into a new folder. `agentRelease`: the folder of the agent's release. */
@@ -36,6 +38,9 @@ export async function writeServerTree(folder, { version, agentRelease, publicKey
   // Native packages fit one kind of Node alone.
   await writeFile(join(folder, 'NODE_ABI'), `${process.versions.modules} ${process.arch}\n`)
   await chmod(join(folder, 'install.sh'), 0o755)
+  // A native package that does not fit this Node ends it without a word: better here than on the operator's machine.
+  const program = 'new (require("better-sqlite3"))(":memory:").close(); require("argon2")'
+  execFileSync(process.execPath, ['-e', program], { cwd: folder })
 }
 
 async function copyNative(folder) {
@@ -45,14 +50,17 @@ async function copyNative(folder) {
     if (done.has(name)) continue
     done.add(name)
     const from = packageFolder(name)
+    const isBuilt = existsSync(join(from, 'build/Release'))
     await cp(from, join(folder, 'node_modules', name), {
       recursive: true,
       filter: async (path) => {
         const inside = path.slice(from.length + 1)
         if (inside === '') return true
         if (unwanted.test(inside) || inside.includes('node_modules')) return false
-        const prebuilt = /^prebuilds\/([^/]+)/.exec(inside)
-        if (prebuilt) return prebuilt[1] === `linux-${process.arch}`
+        // What was built for this very Node counts before what came prebuilt.
+        const prebuilt = /^prebuilds(?:\/([^/]+))?/.exec(inside)
+        if (prebuilt && isBuilt) return false
+        if (prebuilt) return prebuilt[1] === undefined || prebuilt[1] === `linux-${process.arch}`
         return statSync(path).isDirectory() || wanted.test(inside)
       },
     })
