@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './spare-memory.ts'
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
