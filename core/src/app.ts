@@ -8,6 +8,7 @@ import { createAudit } from './audit/create-audit.ts'
 import { refusedRequest } from './audit/refused-request.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { auditStateRoutes } from './audit/state-routes.ts'
+import { createConsolePeers } from './auth/console-peers.ts'
 import { createPeople } from './auth/create-people.ts'
 import { openMasterKeyOf } from './auth/existing-master-key.ts'
 import { createSealer } from './auth/sealer.ts'
@@ -16,10 +17,12 @@ import { createOutputHook } from './commands/output-hook.ts'
 import type { ServerConfig } from './config.ts'
 import { createEngines } from './container.ts'
 import { registerTopics } from './events/topics.ts'
+import { consoleSocketOf, openConsoleSocket } from './http/console-socket.ts'
 import { createServer } from './http/create-server.ts'
 import type { ReportRefusal } from './http/error-handler.ts'
 import { listen } from './http/listen.ts'
 import { acceptLive } from './http/live-upgrade.ts'
+import type { Authenticate } from './http/mount-routes.ts'
 import type { Route } from './http/routes.ts'
 import { serverRoutes } from './http/server-routes.ts'
 import { registerUpgrades } from './http/upgrades.ts'
@@ -35,6 +38,7 @@ import { openInstalledBundles } from './plugins/installed-bundles.ts'
 import { createInstaller } from './plugins/installer.ts'
 import { createPanelAssets } from './plugins/panel-assets.ts'
 import { pluginItems, pluginRoutes } from './plugins/routes.ts'
+import { holdDataDir } from './store/data-lock.ts'
 import { serverVersion } from './version.ts'
 
 /** A whole server, not yet listening. */
@@ -43,6 +47,9 @@ export interface App {
   readonly http: FastifyInstance
   /** Made at this start; to be shown once. */
   readonly firstPassword: string | undefined
+  /** Opens the socket in the data folder for the program `fleetupdate` alone; answers its path. */
+  openConsole(name: string): Promise<string>
+  /** Listens for everybody, and on that socket. */
   listen(): Promise<{ readonly port: number; readonly urls: readonly string[] }>
   /** A single-use enrolment token for one new agent; '' where the id is already enrolled. */
   invite(agentId: string): Promise<string>
@@ -74,6 +81,7 @@ export async function buildApp(
   async function compose(): Promise<App> {
     const startedAt = new Date().toISOString()
     assertNotHalfRestored(config.dataDir)
+    disposers.add(await holdDataDir(config.dataDir))
     const engines = createEngines(config, { log, onFatal })
     const store = await engines.store
     disposers.add(() => store.close())
@@ -101,7 +109,9 @@ export async function buildApp(
 
     const hook = createOutputHook()
     const routes: Route[] = []
-    const { authenticate } = people
+    const consolePeers = createConsolePeers()
+    const authenticate: Authenticate = async (request) =>
+      consolePeers.identify(request) ?? people.authenticate(request)
     const https = config.publicUrls.some(({ protocol }) => protocol === 'https:')
     const host = createPluginHost({
       folders: config.pluginDirs,
@@ -202,10 +212,20 @@ export async function buildApp(
       attachExternal: (agentId) => fleet.attachExternal(agentId),
     })
     ready = true
+    const openConsole = async (name?: string): Promise<string> => {
+      const path = consoleSocketOf(config.dataDir, name)
+      disposers.add(await openConsoleSocket(http, consolePeers, path))
+      return path
+    }
     return {
       http,
       firstPassword: people.firstPassword?.password,
-      listen: () => listen(http, config),
+      openConsole,
+      async listen() {
+        const listening = await listen(http, config)
+        await openConsole().catch((error: unknown) => log.warn(String(error)))
+        return listening
+      },
       invite: (agentId) => fleet.invite(agentId),
       dispose,
     }

@@ -263,13 +263,49 @@ export const catalogue = {
     message:
       '"{id}" cannot be the id of an agent. Use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
   },
+  FLT_CLI_NUMBER: {
+    status: 400,
+    message: '--{option} is a whole number from {least} to {most}, not "{given}".',
+  },
+  FLT_CLI_PASSWORD: {
+    status: 400,
+    message:
+      'A password has at least 10 characters. Type it, give it as a line of standard input, or use --generate.',
+  },
+  FLT_CLI_NOT_CONFIRMED: { status: 400, message: 'Nothing was changed. Answer yes, or pass --yes.' },
+  FLT_CLI_FILE: { status: 400, message: '{path} cannot be read or written: {problem}.' },
+  FLT_CLI_TOKEN: {
+    status: 401,
+    message:
+      'With --server, put an API token into the environment as FLEET_TOKEN. Make one in the dashboard, or with: fleetupdate token create',
+  },
+  FLT_CLI_SERVER: {
+    status: 502,
+    message: 'The server {server} did not answer as it should: {problem}.',
+  },
+  FLT_CLI_AUTHOR_TOOLS: {
+    status: 404,
+    message:
+      'The tools for writing plugins come with the SDK. In the folder of your plugin, and not as root: npx fleetupdate {words}',
+  },
+  FLT_CLI_SHELL: { status: 400, message: 'There is a completion for {known} alone.' },
   FLT_CLI_NO_DATA: {
     status: 404,
     message: 'There is no database in {path}. Give the DATA_DIR of the server: --data-dir DIR.',
   },
   FLT_CLI_USER: {
     status: 403,
-    message: "{path} belongs to the user {uid}. Run this as that user: sudo -u '#{uid}' …",
+    message: '{path} belongs to another user ({uid}). Run this with sudo, which goes on as that user.',
+  },
+  FLT_CONSOLE_SOCKET: {
+    status: 500,
+    message:
+      'The program fleetupdate cannot reach this server through {path}: {problem}. Use a shorter DATA_DIR that its user owns.',
+  },
+  FLT_DATA_DIR_TAKEN: {
+    status: 409,
+    message:
+      'Another server, or a running fleetupdate, works with {path}. Stop it, or wait until it is done.',
   },
   FLT_START_PORT_TAKEN: {
     status: 500,

@@ -1,28 +1,46 @@
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { FleetError } from '@fleetupdate/sdk'
 import { buildApp } from './app.ts'
+import { withBuiltIns } from './built-ins.ts'
 import { runCli } from './cli/run-cli.ts'
 import type { ServerConfig } from './config.ts'
 import { createLog } from './log.ts'
 
 const log = createLog((line) => process.stderr.write(line), process.env.VERBOSE === '1' ? 'debug' : 'info')
 
+process.on('unhandledRejection', (reason) =>
+  log.error('An error nobody waited for', { reason: String(reason) }),
+)
+
+const programDir = dirname(fileURLToPath(import.meta.url))
+const installed = { envFile: '/opt/orchestrator/.env', dataDir: '/var/lib/orchestrator-server' }
 const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
+  programDir,
+  pid: process.pid,
+  ...(programDir.startsWith('/opt/orchestrator/') ? { installed } : {}),
+  nodeVersion: process.versions.node,
+  user: callerOf(userInfo(), process.env.SUDO_USER),
+  get uid() {
+    return process.getuid?.() ?? 0
+  },
   log,
   print: (line) => console.log(line),
   note: (line) => console.error(line),
   confirm,
+  askSecret,
+  become,
   serve,
 })
 if (exitCode !== 0) process.exit(exitCode)
 
 async function serve(given: ServerConfig): Promise<void> {
-  const config = withBuiltIns(given)
+  const config = withBuiltIns(given, programDir)
   for (const notice of config.notices) log.warn(notice)
   const app = await buildApp(config, { log, onFatal: stopNow })
   const { port, urls } = await app.listen()
@@ -63,6 +81,31 @@ function welcome(
   return [...lines, '']
 }
 
+function callerOf({ username }: { readonly username: string }, sudoUser: string | undefined): string {
+  return sudoUser === undefined || sudoUser === username ? username : `${sudoUser} as ${username}`
+}
+
+function become(uid: number, gid: number): void {
+  process.setgroups?.([gid])
+  process.setgid?.(gid)
+  process.setuid?.(uid)
+}
+
+async function askSecret(question: string): Promise<string | undefined> {
+  const { stdin, stderr } = process
+  // What is typed is echoed into nothing.
+  const output = stdin.isTTY ? new Writable({ write: (_part, _encoding, done) => done() }) : undefined
+  const lines = createInterface({ input: stdin, output, terminal: stdin.isTTY })
+  if (stdin.isTTY) stderr.write(question)
+  try {
+    for await (const line of lines) return line
+    return undefined
+  } finally {
+    lines.close()
+    if (stdin.isTTY) stderr.write('\n')
+  }
+}
+
 async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) return false
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
@@ -73,26 +116,7 @@ async function confirm(question: string): Promise<boolean> {
   }
 }
 
-/** Adds what comes with the server: in an installation beside this file, in a checkout in its rooms. */
-function withBuiltIns(config: ServerConfig): ServerConfig {
-  const here = dirname(fileURLToPath(import.meta.url))
-  const first = (...places: readonly string[]): string | undefined =>
-    places.map((place) => join(here, place)).find((folder) => existsSync(folder))
-  const plugins = first('plugins', '../../plugins')
-  const executors = first('executors', '../../agent-plugins')
-  return {
-    ...config,
-    pluginDirs: plugins === undefined ? config.pluginDirs : [plugins, ...config.pluginDirs],
-    executorDirs: executors === undefined ? [] : [executors],
-    dashboardDir: config.dashboardDir ?? first('dashboard', '../../dashboard/dist'),
-  }
-}
-
 function isInvite(message: unknown): message is { type: 'invite'; agentId: string } {
   if (typeof message !== 'object' || message === null || !('type' in message)) return false
   return message.type === 'invite' && 'agentId' in message && typeof message.agentId === 'string'
 }
-
-process.on('unhandledRejection', (reason) =>
-  log.error('An error nobody waited for', { reason: String(reason) }),
-)

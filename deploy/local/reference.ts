@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { catalogue as agentErrors } from '@fleetupdate/agent/reference'
-import { serverErrors, settingsReference } from '@fleetupdate/core/reference'
+import { cliReference, serverErrors, settingsReference } from '@fleetupdate/core/reference'
 import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
 import * as frames from '@fleetupdate/sdk/protocol'
 import { protocolVectors } from '@fleetupdate/sdk/testing'
@@ -15,6 +15,7 @@ export async function references(): Promise<Readonly<Record<string, string>>> {
   return {
     'docs/reference/protocol-vectors.json': `${JSON.stringify(protocolVectors(), null, 2)}\n`,
     'docs/reference/protocol-frames.json': `${JSON.stringify(frameSchemas(), null, 2)}\n`,
+    'docs/reference/cli.md': cliReference(),
     'docs/reference/settings.md': settingsReference(),
     'deploy/install-server.sh': installer('server'),
     'deploy/install-agent.sh': installer('agent'),

@@ -1,5 +1,6 @@
 import type { FleetError } from '@fleetupdate/sdk'
 import type { FastifyRequest } from 'fastify'
+import { actorOf } from '../http/routes.ts'
 import type { AuditEntry } from './entry.ts'
 
 /** Codes that mean: somebody wanted what he may not. The login and the agents' signatures write rows of their own. */
@@ -23,7 +24,7 @@ export function refusedRequest(error: FleetError, request: Asked): AuditEntry | 
   const carriesNothing = headers?.authorization === undefined && headers?.cookie === undefined
   if (error.code === 'FLT_AUTH_REQUIRED' && carriesNothing) return undefined
   return {
-    actor: subject ? { type: 'user', id: subject.name } : { type: 'nobody', id: '' },
+    actor: subject ? actorOf(subject) : { type: 'nobody', id: '' },
     action: 'request.refused',
     target: `${request.method} ${request.routeOptions?.url ?? ''}`.trim(),
     address: request.ip,

@@ -84,7 +84,7 @@ export async function createPeople(options: PeopleOptions): Promise<People> {
       ...userRoutes({ store, users, passwords, sessions, tokens, audit, now }),
       ...secondFactorRoutes({ login, users, sessions, second, audit }),
       ...sessionRoutes({ sessions, audit }),
-      ...apiTokenRoutes({ store, tokens, audit, now }),
+      ...apiTokenRoutes({ store, users, tokens, audit, now }),
     ],
     authenticate: createAuthenticator({ sessions, tokens, cookie, origins }),
     origins,

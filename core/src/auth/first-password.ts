@@ -1,8 +1,9 @@
-import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Audit } from '../audit/create-audit.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Store } from '../store/store.ts'
 import type { Passwords } from './passwords.ts'
+import { readablePassword } from './readable-password.ts'
 import type { ServerSecrets } from './server-secrets.ts'
 import type { Users } from './users.ts'
 
@@ -70,11 +71,4 @@ export async function applyUiPassword(options: ApplyPasswordOptions): Promise<Fi
 /** Kept encrypted with the master key: from the database alone nobody can try passwords against it. */
 function fingerprintOf(user: string, kind: 'plain' | 'hash', value: string): Buffer {
   return createHash('sha256').update(`${kind}\0${user}\0${value}`).digest()
-}
-
-/** Four groups of five out of 31 signs that are not mistaken for each other: 99 bits. */
-function readablePassword(): string {
-  const signs = 'abcdefghjkmnpqrstuvwxyz23456789'
-  const group = (): string => Array.from({ length: 5 }, () => signs[randomInt(signs.length)]).join('')
-  return [group(), group(), group(), group()].join('-')
 }

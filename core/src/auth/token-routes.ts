@@ -2,10 +2,11 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Audit } from '../audit/create-audit.ts'
 import { fleetError } from '../errors.ts'
-import { byOf, type Route } from '../http/routes.ts'
+import { byOf, type Route, type SignedIn } from '../http/routes.ts'
 import type { Store } from '../store/store.ts'
 import { type ApiTokens, apiTokenOf } from './api-tokens.ts'
 import { authorize, isAtLeast } from './authorize.ts'
+import type { Users } from './users.ts'
 
 const closed = { additionalProperties: false }
 const Roles = Type.Enum(['viewer', 'operator', 'admin'])
@@ -24,6 +25,12 @@ const Terms = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 100, description: 'What it is for' }),
     role: Type.Enum(['viewer', 'operator', 'admin'], { description: 'At most the own role' }),
     days: Type.Integer({ minimum: 1, maximum: 366, description: 'How long it is good for' }),
+    user: Type.Optional(
+      Type.String({
+        maxLength: 128,
+        description: "Who it acts for; only, and always, where it is made on the server's own machine",
+      }),
+    ),
   },
   closed,
 )
@@ -34,11 +41,13 @@ const shown = 500
 /** API tokens: everybody makes, sees and ends the own ones; admins see and end all. */
 export function apiTokenRoutes(deps: {
   readonly store: Store
+  readonly users: Users
   readonly tokens: ApiTokens
   readonly audit: Audit
   readonly now: () => number
 }): readonly Route[] {
-  const { store, tokens, audit, now } = deps
+  const { store, users, tokens, audit, now } = deps
+  const ownerOf = (subject: SignedIn, user: string | undefined) => ownerIn(users, subject, user)
   return [
     {
       method: 'GET',
@@ -77,11 +86,12 @@ export function apiTokenRoutes(deps: {
         const { subject } = call
         // Else a stolen token could outlive its own end.
         if (apiTokenOf(subject.sessionId) !== undefined) throw fleetError('FLT_TOKEN_NEEDS_LOGIN')
-        const { name, role, days } = readTerms(call.body)
-        authorize(subject, role)
+        const { name, role, days, user } = readTerms(call.body)
+        const owner = await ownerOf(subject, user)
+        authorize(owner, role)
         const expiresAt = now() + days * dayMs
-        const made = tokens.create({ userId: subject.userId, name, role, expiresAt })
-        const details = { name, role, days }
+        const made = tokens.create({ userId: owner.userId, name, role, expiresAt })
+        const details = { name, role, days, ...(user === undefined ? {} : { user }) }
         await store.write([
           ...made.statements,
           audit.row({ ...byOf(call), action: 'api-token.created', target: made.id, details }),
@@ -112,6 +122,19 @@ export function apiTokenRoutes(deps: {
       },
     },
   ]
+}
+
+/** Whoever has the server's files in hand is no person that a token could act for. */
+async function ownerIn(users: Users, subject: SignedIn, user: string | undefined): Promise<SignedIn> {
+  if (subject.consoleUser === undefined) {
+    if (user === undefined) return subject
+    throw fleetError('FLT_HTTP_INVALID', { problem: 'a token acts for whoever makes it: leave out "user"' })
+  }
+  if (user === undefined)
+    throw fleetError('FLT_HTTP_INVALID', { problem: 'say for whom the token acts: "user"' })
+  const found = await users.find(user)
+  if (!found) throw fleetError('FLT_USER_UNKNOWN', { id: user })
+  return { ...subject, name: found.name, role: found.role, userId: found.id }
 }
 
 function readTerms(body: unknown): Static<typeof Terms> {

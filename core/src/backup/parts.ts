@@ -2,6 +2,8 @@ import { type Dirent, existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkpointsName } from '../audit/checkpoints.ts'
+import { consoleFolder } from '../http/console-socket.ts'
+import { dataLockName } from '../store/data-lock.ts'
 
 /** What of a data folder belongs into a backup; paths are relative to it. */
 export interface Parts {
@@ -30,7 +32,7 @@ export async function findParts(dataDir: string): Promise<Parts> {
   const leftOut: string[] = []
   const after: string[] = []
   for (const folder of fileFolders) await walk(dataDir, folder, after, leftOut)
-  const known = new Set([...backedUpNames, 'core.db-wal', 'core.db-shm'])
+  const known = new Set([...backedUpNames, 'core.db-wal', 'core.db-shm', dataLockName, consoleFolder])
   for (const { name } of await entriesOf(dataDir)) if (!known.has(name)) leftOut.push(name)
   return {
     databases: ['core.db', ...plugins],

@@ -1,75 +1,157 @@
-import { userInfo } from 'node:os'
-import { join } from 'node:path'
-import { createEnrolmentTokens } from '../agents/enrolment-tokens.ts'
-import { invitationLine } from '../agents/invitation.ts'
-import { isAgentId, requireFree } from '../agents/token-routes.ts'
-import { checkpointsName } from '../audit/checkpoints.ts'
-import { createAudit } from '../audit/create-audit.ts'
-import { requireMasterKey } from '../auth/existing-master-key.ts'
-import { createSealer } from '../auth/sealer.ts'
-import type { ServerConfig } from '../config.ts'
+import { type Static, Type } from 'typebox'
+import { isAgentId } from '../agents/token-routes.ts'
 import { fleetError } from '../errors.ts'
-import { servedInstaller } from '../install/installer.ts'
-import { findAgentRelease } from '../install/release-folder.ts'
-import { coreMigrations } from '../store/core-migrations.ts'
-import { createStore } from '../store/create-store.ts'
-import { existing } from './data-dir.ts'
-import type { Noun, Verb } from './verb.ts'
+import { answerOf, columns } from './answers.ts'
+import { apiOptions, withApi } from './api.ts'
+import { wholeNumber } from './numbers.ts'
+import type { Call, Noun, Operand, Verb } from './verb.ts'
+
+const Agent = Type.Object({
+  id: Type.String(),
+  status: Type.String(),
+  lastSeenAt: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  agentVersion: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+})
+const readPage = answerOf(
+  Type.Object({ items: Type.Array(Agent), nextCursor: Type.Union([Type.String(), Type.Null()]) }),
+)
+const readAgent = answerOf(Agent)
+const readInvitation = answerOf(
+  Type.Object({ token: Type.String(), expiresAt: Type.String(), command: Type.String() }),
+)
+const readReset = answerOf(Type.Object({ id: Type.String(), token: Type.String(), expiresAt: Type.String() }))
+const id: Operand = { name: 'ID', summary: 'the id of the agent: letters, digits, dot, dash, underscore' }
+const yes = { yes: { summary: 'Do not ask' } }
+
+const list: Verb = {
+  summary: 'List the machines of the fleet',
+  options: {
+    filter: { value: 'FILTER', summary: 'outdated, offline, or a facet such as os-updates.security' },
+    search: { value: 'TEXT', summary: 'Only ids that hold this text' },
+    limit: { value: 'N', summary: 'At most so many; default all' },
+    ...apiOptions,
+  },
+  examples: ['', '--filter outdated', '--filter offline --json'],
+  run: (call) =>
+    withApi(call, async (api) => {
+      const most = wholeNumber(call, 'limit', { least: 1, most: 1_000_000 }) ?? Number.POSITIVE_INFINITY
+      const items: Static<typeof Agent>[] = []
+      const query = new URLSearchParams({ limit: '500' })
+      for (const [option, key] of [
+        ['filter', 'filter'],
+        ['search', 'q'],
+      ] as const) {
+        const text = call.text(option)
+        if (text !== undefined) query.set(key, text)
+      }
+      for (;;) {
+        const page = readPage(await api.get(`/api/agents?${query}`))
+        items.push(...page.items)
+        if (page.nextCursor === null || items.length >= most) break
+        query.set('cursor', page.nextCursor)
+      }
+      const shown = items.slice(0, most)
+      const rows = shown.map((each) => [
+        each.id,
+        each.status,
+        each.agentVersion ?? '',
+        each.lastSeenAt ?? 'never',
+      ])
+      return { lines: columns(['ID', 'STATUS', 'VERSION', 'LAST SEEN'], rows), json: { items: shown } }
+    }),
+}
+
+const show: Verb = {
+  summary: 'Show one machine with its facts',
+  operands: [id],
+  options: apiOptions,
+  examples: ['vm-01', 'vm-01 --json'],
+  run: (call) =>
+    withApi(call, async (api) => {
+      const answer = await api.get(pathOf(call))
+      const agent = readAgent(answer)
+      const lines = [
+        `${agent.id} is ${agent.status}, last seen ${agent.lastSeenAt ?? 'never'}.`,
+        ...JSON.stringify(answer, null, 2).split('\n'),
+      ]
+      return { lines, json: answer }
+    }),
+}
 
 const invite: Verb = {
   summary: 'Make the line to paste on a new machine',
-  details: ['The line works once, for this id alone, for an hour.'],
-  operands: [{ name: 'ID', summary: 'the id of the new agent: letters, digits, dot, dash, underscore' }],
-  examples: ['vm-01'],
-  async run(call) {
-    const agentId = call.operand('ID')
-    if (!isAgentId(agentId)) throw fleetError('FLT_CLI_AGENT_ID', { id: agentId.slice(0, 100) })
-    const { world } = call
-    const config = existing(call.config())
-    const masterKey = await requireMasterKey(config)
-    const store = await createStore({
-      dir: config.dataDir,
-      migrations: coreMigrations,
-      onFatal: (error) => world.log.error(error.message),
-    })
-    const audit = await createAudit({
-      ...{ store, masterKey, log: world.log },
-      checkpoints: join(config.dataDir, checkpointsName),
-    })
-    try {
-      await requireFree(store, agentId)
-      const tokens = createEnrolmentTokens({ store, sealer: createSealer(masterKey), now: Date.now })
-      const actor = { type: 'console', id: userInfo().username } as const
-      const made = tokens.create({ agentId, createdBy: `${actor.id} (console)` })
-      await store.write([
-        ...made.statements,
-        audit.row({ actor, action: 'enrolment-token.created', target: made.id, details: { agentId } }),
-      ])
-      const serverUrl = config.publicUrls[0]?.origin ?? `http://${hostOf(config)}:${config.port}`
-      const release = config.publicUrls.length > 0 ? await findAgentRelease(config, world.log) : undefined
-      const installerSha256 = release && servedInstaller(release, serverUrl).sha256
-      const command = invitationLine({ agentId, token: made.token, serverUrl, installerSha256 })
-      const expiresAt = new Date(made.expiresAtMs).toISOString()
+  details: ['The line works once, for this id alone.'],
+  operands: [id],
+  options: { hours: { value: 'N', summary: 'How long it works, 1 to 720; default 1' }, ...apiOptions },
+  examples: ['vm-01', 'vm-01 --hours 24'],
+  run: (call) =>
+    withApi(call, async (api) => {
+      const agentId = checkedId(call)
+      const ttlSeconds = (wholeNumber(call, 'hours', { least: 1, most: 720 }) ?? 1) * 3600
+      const made = readInvitation(await api.send('POST', '/api/enrolment/tokens', { agentId, ttlSeconds }))
+      const isGuess = call.text('server') === undefined && call.config().publicUrls.length === 0
       const lines = [
-        `Paste this line on ${agentId}; it works once, until ${expiresAt}:`,
+        `Paste this line on ${agentId}; it works once, until ${made.expiresAt}:`,
         '',
-        `  ${command}`,
-        '',
-        ...(config.publicUrls.length > 0
-          ? []
-          : ['PUBLIC_URL is not set: correct SERVER_URL where it is wrong.']),
+        `  ${made.command}`,
+        ...(isGuess
+          ? ['', 'PUBLIC_URL is not set: correct the address of this server where it is wrong.']
+          : []),
       ]
-      return { lines, json: { agentId, token: made.token, expiresAt, command } }
-    } finally {
-      await audit.dispose()
-      await store.close()
-    }
+      return { lines, json: { agentId, ...made } }
+    }),
+}
+
+const reset: Verb = {
+  summary: 'End the identity of a machine, and make a token with which it alone can enrol again',
+  details: ['For a machine that was installed anew, or whose key may be known to others.'],
+  operands: [id],
+  options: { ...yes, ...apiOptions },
+  examples: ['vm-01', 'vm-01 --yes --json'],
+  async run(call) {
+    await insist(call, `End the identity of "${checkedId(call)}"? It must enrol again.`)
+    return withApi(call, async (api) => {
+      const made = readReset(await api.send('POST', `${pathOf(call)}/reset`))
+      const lines = [
+        `${made.id} can enrol again until ${made.expiresAt}, with agent.psk set to:`,
+        '',
+        `  ${made.token}`,
+      ]
+      return { lines, json: made }
+    })
+  },
+}
+
+const remove: Verb = {
+  summary: 'Remove a machine: its identity ends, its channels close, its id stays taken',
+  operands: [id],
+  options: { ...yes, ...apiOptions },
+  examples: ['vm-01', 'vm-01 --yes'],
+  async run(call) {
+    await insist(call, `Remove "${checkedId(call)}" from the fleet?`)
+    return withApi(call, async (api) => {
+      const json = await api.send('DELETE', pathOf(call))
+      return { lines: [`${call.operand('ID')} was removed.`], json }
+    })
   },
 }
 
 /** The machines of the fleet. */
-export const agentNoun: Noun = { summary: 'The machines of the fleet', verbs: { invite } }
+export const agentNoun: Noun = {
+  summary: 'The machines of the fleet',
+  verbs: { list, show, invite, reset, remove },
+}
 
-function hostOf({ host }: ServerConfig): string {
-  return host === '0.0.0.0' || host === '::' ? '<this-server>' : host
+function pathOf(call: Call): string {
+  return `/api/agents/${encodeURIComponent(checkedId(call))}`
+}
+
+function checkedId(call: Call): string {
+  const agentId = call.operand('ID')
+  if (isAgentId(agentId)) return agentId
+  throw fleetError('FLT_CLI_AGENT_ID', { id: agentId.slice(0, 100) })
+}
+
+async function insist(call: Call, question: string): Promise<void> {
+  if (!call.has('yes') && !(await call.world.confirm(question))) throw fleetError('FLT_CLI_NOT_CONFIRMED')
 }

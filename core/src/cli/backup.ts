@@ -1,7 +1,7 @@
 import { requireMasterKey } from '../auth/existing-master-key.ts'
 import { createBackup } from '../backup/create-backup.ts'
 import { serverVersion } from '../version.ts'
-import { existing } from './data-dir.ts'
+import { asOwner } from './data-dir.ts'
 import type { Verb } from './verb.ts'
 
 /** Backs up a server while it runs. */
@@ -20,7 +20,7 @@ export const backupVerb: Verb = {
   ],
   examples: ['', '/var/backups/', 'before-the-move.tar.gz --data-dir /var/lib/orchestrator-server'],
   async run(call) {
-    const { dataDir, masterKeyFile } = existing(call.config())
+    const { dataDir, masterKeyFile } = asOwner(call.config(), call.world)
     const masterKey = await requireMasterKey({ masterKeyFile, dataDir })
     const made = await createBackup({
       dataDir,

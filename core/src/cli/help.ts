@@ -1,5 +1,5 @@
 import { commonOptions } from './arguments.ts'
-import { isVerb, type Noun, type Option, type Verb } from './verb.ts'
+import { isVerb, type Noun, type NounOfVerbs, type Option, type Verb } from './verb.ts'
 
 /** How one verb is called, on one line: `fleetupdate agent invite ID [--hours N]`. */
 export function usageOf(words: readonly string[], { operands = [], options = {} }: Verb): string {
@@ -35,11 +35,13 @@ export function overview(nouns: Readonly<Record<string, Noun>>): readonly string
 }
 
 /** The verbs of one noun. */
-export function nounHelp(name: string, noun: Exclude<Noun, Verb>): readonly string[] {
+export function nounHelp(name: string, noun: NounOfVerbs): readonly string[] {
   const lines = Object.entries(noun.verbs).map(([verb, entry]): [string, string] => [
     usageOf([name, verb], { ...entry, options: {} }),
     entry.summary,
   ])
+  const { elsewhere } = noun
+  if (elsewhere) lines.push([`fleetupdate ${name} ${elsewhere.verbs.join('|')}`, elsewhere.summary])
   return [noun.summary, '', ...table(lines), '', `More: fleetupdate ${name} VERB --help`]
 }
 

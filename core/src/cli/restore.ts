@@ -1,10 +1,10 @@
-import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { readMasterKey } from '../auth/master-key.ts'
 import { verifyBackup } from '../backup/open-backup.ts'
 import { restoreBackup } from '../backup/restore-backup.ts'
 import { fleetError } from '../errors.ts'
-import { own } from './data-dir.ts'
+import { holdDataDir } from '../store/data-lock.ts'
+import { asOwnerOfFolder } from './data-dir.ts'
 import type { Verb } from './verb.ts'
 
 /** Puts a backup back, or only verifies it. */
@@ -12,7 +12,7 @@ export const restoreVerb: Verb = {
   summary: 'Put a backup back; the server must be stopped',
   details: [
     'Everything is checked before anything changes. Machines run nothing again that they did after the backup: they say what became of it.',
-    'People have to log in again, and open invitations end. Run it as the user of the server.',
+    'People have to log in again, and open invitations end.',
   ],
   operands: [{ name: 'BACKUP', summary: 'the file that "fleetupdate backup" wrote' }],
   options: {
@@ -21,7 +21,7 @@ export const restoreVerb: Verb = {
   },
   examples: ['fleetupdate-2026-11-25T22-10-00Z.tar.gz --force', 'backup.tar.gz --only-verify'],
   async run(call) {
-    const { dataDir, masterKeyFile } = own(call.config())
+    const { dataDir, masterKeyFile } = asOwnerOfFolder(call.config(), call.world)
     const backup = resolve(call.world.cwd, call.operand('BACKUP'))
     const masterKey = await readMasterKey(masterKeyFile)
     if (!masterKey) throw fleetError('FLT_BACKUP_KEY_MISSING', { path: backup, file: masterKeyFile })
@@ -33,8 +33,15 @@ export const restoreVerb: Verb = {
         json: { whole: true, madeAt, version, files: files.length },
       }
     }
-    const actor = userInfo().username
-    const restored = await restoreBackup({ ...key, backup, dataDir, actor, replace: call.has('force') })
+    const release = await holdDataDir(dataDir, 0)
+    const actor = call.world.user
+    const restored = await restoreBackup({
+      ...key,
+      backup,
+      dataDir,
+      actor,
+      replace: call.has('force'),
+    }).finally(release)
     const { manifest, aside, sessions, enrolmentTokens } = restored
     const { madeAt, version } = manifest
     return {

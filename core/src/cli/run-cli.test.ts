@@ -1,29 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { createLog } from '../log.ts'
 import { nouns } from './nouns.ts'
-import { runCli } from './run-cli.ts'
-import { isVerb, type World } from './verb.ts'
+import { runInWorld } from './testing/test-world.ts'
+import { isVerb } from './verb.ts'
 
-async function run(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = ''
-  let err = ''
-  const world: World = {
-    env: { DATA_DIR: '/nonexistent' },
-    cwd: '/',
-    log: createLog(() => {}),
-    print: (line) => {
-      out += `${line}\n`
-    },
-    note: (line) => {
-      err += `${line}\n`
-    },
-    confirm: async () => false,
-    serve: async ({ port }) => {
-      out += `serves on ${port}\n`
-    },
-  }
-  return { code: await runCli(args, world), out, err }
-}
+const run = (...args: readonly string[]) => runInWorld(args)
 
 describe('the program fleetupdate', () => {
   test('serves without a noun, as it always did', async () => {

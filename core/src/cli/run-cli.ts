@@ -2,7 +2,7 @@ import { FleetError } from '@fleetupdate/sdk'
 import { readConfig } from '../config-load.ts'
 import { fleetError } from '../errors.ts'
 import { type Arguments, readArguments } from './arguments.ts'
-import { readEnvFile } from './env-file.ts'
+import { readEnvironment } from './env-file.ts'
 import { nounHelp, overview, usageOf, verbHelp } from './help.ts'
 import { nouns } from './nouns.ts'
 import { type Call, exitCodes, isVerb, type Outcome, type Verb, type World } from './verb.ts'
@@ -36,6 +36,7 @@ async function choose(args: readonly string[], world: World): Promise<number> {
   const [name = '', ...more] = rest
   if (name === 'help' || name === '--help' || name === '-h') return say(world, nounHelp(first, noun))
   const verb = Object.hasOwn(noun.verbs, name) ? noun.verbs[name] : undefined
+  if (noun.elsewhere?.verbs.includes(name)) return noun.elsewhere.run(rest, world)
   const known = `fleetupdate ${first} ${Object.keys(noun.verbs).join('|')} …`
   if (!verb) throw usage(name === '' ? 'The verb is missing' : `There is no "${first} ${name}"`, known)
   return runVerb([first, name], verb, more, world)
@@ -51,7 +52,8 @@ async function runVerb(
   const given = readArguments(verb, args)
   if (typeof given === 'string') throw usage(given, usageOf(words, verb))
   const { lines, json, exitCode = exitCodes.done } = await verb.run(callOf(given, world))
-  show(world, given.flags.has('json') ? [JSON.stringify(json, null, 2)] : lines)
+  if (!given.flags.has('json')) show(world, lines)
+  else if (json !== undefined) world.print(visible(JSON.stringify(json, null, 2)))
   return exitCode
 }
 
@@ -61,7 +63,7 @@ function callOf({ operands, texts, flags, settings }: Arguments, world: World): 
     operand: (name) => operands.get(name) ?? '',
     text: (option) => texts.get(option),
     has: (flag) => flags.has(flag),
-    config: () => readConfig({ ...readEnvFile(texts.get('env-file'), world.env), ...settings }),
+    config: () => readConfig({ ...readEnvironment(texts.get('env-file'), world), ...settings }),
   }
 }
 
@@ -71,7 +73,14 @@ function say(world: World, lines: Outcome['lines']): number {
 }
 
 function show(world: World, lines: Outcome['lines']): void {
-  for (const line of lines) world.print(line)
+  for (const line of lines) world.print(visible(line))
+}
+
+/** Answers quote what agents and strangers sent: no control character of theirs may reach a terminal. */
+function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (sign) =>
+    sign === '\n' ? sign : `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function usage(problem: string, form: string): FleetError {

@@ -1,10 +1,21 @@
 import type { Log } from '@fleetupdate/sdk'
 import type { ServerConfig } from '../config.ts'
+import type { Elsewhere } from './author-tools.ts'
 
 /** What a verb may touch of the world around it, so that tests need no process. */
 export interface World {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
+  /** Folder of this program. */
+  readonly programDir: string
+  /** What counts on an installed server where nothing else is said. */
+  readonly installed?: { readonly envFile: string; readonly dataDir: string }
+  readonly pid: number
+  readonly nodeVersion: string
+  /** Who called it, for the audit: where sudo was used, the person who used it. */
+  readonly user: string
+  /** Of this process, as it is now. */
+  readonly uid: number
   readonly log: Log
   /** The answer: one line to standard output. */
   print(line: string): void
@@ -12,6 +23,10 @@ export interface World {
   note(line: string): void
   /** Asks a person; false where nobody is there to answer. */
   confirm(question: string): Promise<boolean>
+  /** Asks for a secret without showing it; where nobody is there, the first line of standard input. */
+  askSecret(question: string): Promise<string | undefined>
+  /** Goes on as another user of the operating system, for good. Only for root. */
+  become(uid: number, gid: number): void
   /** Runs the server until it is stopped. */
   serve(config: ServerConfig): Promise<void>
 }
@@ -46,7 +61,13 @@ export interface Verb {
 }
 
 /** A noun with verbs, or one that is a verb itself. */
-export type Noun = { readonly summary: string; readonly verbs: Readonly<Record<string, Verb>> } | Verb
+export type Noun = NounOfVerbs | Verb
+
+export interface NounOfVerbs {
+  readonly summary: string
+  readonly verbs: Readonly<Record<string, Verb>>
+  readonly elsewhere?: Elsewhere
+}
 
 /** What a verb was asked. */
 export interface Call {
@@ -62,7 +83,7 @@ export interface Call {
 export interface Outcome {
   /** For people. */
   readonly lines: readonly string[]
-  /** For programs: what `--json` prints. */
+  /** For programs: what `--json` prints; undefined where it was printed on the way. */
   readonly json: unknown
   /** Default {@link exitCodes.done}. */
   readonly exitCode?: number

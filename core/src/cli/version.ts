@@ -5,10 +5,10 @@ import type { Verb } from './verb.ts'
 export const versionVerb: Verb = {
   summary: 'Print the version of this program',
   examples: [''],
-  async run() {
+  async run({ world: { nodeVersion } }) {
     return {
-      lines: [`fleetupdate ${serverVersion} (Node ${process.versions.node})`],
-      json: { version: serverVersion, node: process.versions.node },
+      lines: [`fleetupdate ${serverVersion} (Node ${nodeVersion})`],
+      json: { version: serverVersion, node: nodeVersion },
     }
   },
 }

@@ -1,7 +1,7 @@
 import type { Role, Subject } from '@fleetupdate/sdk'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
-import type { AuditEntry } from '../audit/entry.ts'
+import type { Actor, AuditEntry } from '../audit/entry.ts'
 import type { AnswerDirectly } from './direct-routes.ts'
 
 /** Who may use a route: a person of at least that role, anybody, or an enrolled agent that signs. */
@@ -11,6 +11,8 @@ export type Rule = { readonly role: Role } | 'public' | 'agent'
 export interface SignedIn extends Subject {
   readonly userId: string
   readonly sessionId: string
+  /** Set for whoever speaks through the server's own socket: the user of the operating system. */
+  readonly consoleUser?: string
 }
 
 export interface RouteCall {
@@ -44,7 +46,12 @@ export interface Route {
 
 /** Who asks, in the words of the audit. */
 export function byOf({ subject, request }: RouteCall): Pick<AuditEntry, 'actor' | 'address'> {
-  return { actor: { type: 'user', id: subject.name }, address: request.ip }
+  return { actor: actorOf(subject), address: request.ip }
+}
+
+/** Somebody who was let in, in the words of the audit. */
+export function actorOf({ name, consoleUser }: SignedIn): Actor {
+  return consoleUser === undefined ? { type: 'user', id: name } : { type: 'console', id: consoleUser }
 }
 
 /** Typed to the caller's schema by the room that owns the route. */

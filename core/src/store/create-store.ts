@@ -96,8 +96,8 @@ function seriesOf(migrations: StoreOptions['migrations']): readonly MigrationSer
   return [single, ...series]
 }
 
-/** Makes the folder and the way to it durable, or says why it can't. */
-async function makeFolder(path: string): Promise<void> {
+/** Makes the folder and the way to it durable, or says why it can't (FLT_START_DATA_DIR). */
+export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
     const parent = await open(resolve(path, '..'), 'r')
