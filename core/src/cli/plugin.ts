@@ -91,7 +91,7 @@ function turn(word: 'enable' | 'disable', summary: string): Verb {
     summary,
     operands: [id],
     options: apiOptions,
-    examples: ['metrics'],
+    examples: ['disk-health'],
     run: (call) =>
       withApi(call, async (api) => {
         const path = `/api/admin/plugins/${encodeURIComponent(call.operand('ID'))}/${word}`
