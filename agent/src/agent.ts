@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrame, limits } from '@fleetupdate/sdk/protocol'
 import { backoffMs, pause } from './backoff.ts'
@@ -15,6 +16,7 @@ import { createHttp, type SendHttp } from './http-request.ts'
 import { assertConfigured, createIdentityStore, type Identity, type IdentityStore } from './identity.ts'
 import { openJournal } from './journal.ts'
 import { createPolicy } from './policy.ts'
+import { helperSocket } from './privilege/helper-line.ts'
 import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.ts'
 import { createProbeMemory } from './privilege/probe-memory.ts'
 import { readBootId } from './process-record.ts'
@@ -58,9 +60,10 @@ export async function runAgent(
   const way = createPrivilegedWay(installation.way, installation)
   const probes = createProbeMemory(
     () => way.probe(executors.privileges),
-    [installation.helper, '/etc/sudoers', '/etc/sudoers.d'],
+    [installation.helper, helperSocket, '/etc/sudoers', '/etc/sudoers.d'],
   )
   const journal = await openJournal(config.stateDir)
+  const scratch = join(config.stateDir, 'captures')
   // The connection and those who speak through it need each other: they meet through this.
   const outbox: Outbox = {
     get online() {
@@ -72,7 +75,7 @@ export async function runAgent(
     executors: executors.all,
     intervalMs: config.pollIntervalMs,
     context: (executor, until) =>
-      factContext(executor, { way, log, signal: until, privileges: probes.probe }),
+      factContext(executor, { way, log, scratch, signal: until, privileges: probes.probe }),
     outbox,
     log,
     signal,
@@ -189,7 +192,10 @@ function helloFrame(
 
 function factContext(
   { id, manifest }: HostedExecutor,
-  settings: Pick<Parameters<typeof createExecutorContext>[0], 'way' | 'log' | 'signal' | 'privileges'>,
+  settings: Pick<
+    Parameters<typeof createExecutorContext>[0],
+    'way' | 'log' | 'scratch' | 'signal' | 'privileges'
+  >,
 ) {
   return createExecutorContext({ ...settings, manifest: manifest ?? { id, sdk: '1' } })
 }

@@ -18,7 +18,7 @@ export interface AgentConfig {
   readonly stateDir: string
   /** Folders whose sub-folders are executors; undefined: the ones that came with the agent. */
   readonly executors: readonly string[] | undefined
-  readonly privilege: 'auto' | 'direct' | 'sudo' | 'none'
+  readonly privilege: 'auto' | 'direct' | 'socket' | 'sudo' | 'none'
   /** Reported as it stands, never run. */
   readonly apps: readonly unknown[]
   readonly verbose: boolean
@@ -37,7 +37,7 @@ const fixes: Readonly<Record<Key, string>> = {
   poll_interval: 'Give whole seconds from 5 to 3600.',
   state_dir: 'Give a folder, for example /var/lib/orchestrator-agent.',
   executors: 'Give a list of folders.',
-  privilege: 'Use auto, direct, sudo or none.',
+  privilege: 'Use auto, direct, socket, sudo or none.',
 }
 const variables: Readonly<Partial<Record<Key, string>>> = {
   id: 'AGENT_ID',

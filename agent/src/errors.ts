@@ -76,7 +76,7 @@ export const catalogue = {
   FLT_RUN_FAILED: { status: 500, message: '{program} ended with {ending}{detail}' },
   FLT_RUN_TIMEOUT: { status: 500, message: '{program} did not end within {seconds} s and was stopped.' },
   FLT_RUN_ABORTED: { status: 500, message: '{program} was stopped: {reason}.' },
-  FLT_RUN_OUTPUT: { status: 500, message: '{program} wrote more than {limit} bytes and was stopped.' },
+  FLT_RUN_OUTPUT: { status: 500, message: '{program} wrote more than {limit} bytes, which are not read.' },
   FLT_RUN_INPUT: {
     status: 500,
     message: '{program} runs as root: it gets no standard input. Pass files or arguments.',
@@ -84,6 +84,16 @@ export const catalogue = {
   FLT_PRIVILEGE_MISSING: {
     status: 500,
     message: '{program} must run as root, and this agent cannot. {missing}',
+  },
+  FLT_PRIVILEGE_POLICY: {
+    status: 403,
+    message: 'policy: {rule}',
+  },
+  FLT_PRIVILEGE_REFUSED: { status: 403, message: 'The root helper refused to run {program}: {reason}.' },
+  FLT_PRIVILEGE_LOST: {
+    status: 500,
+    message:
+      'The root helper ended before {program} did, so that its exit code is not known. See: journalctl -u "orchestrator-helper@*"',
   },
   FLT_FILE_TOO_LARGE: { status: 500, message: '{path} has {bytes} bytes; at most {limit} are read.' },
 } as const

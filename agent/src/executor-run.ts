@@ -2,9 +2,10 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Manifest, Privilege, Run, RunOptions, RunResult } from '@fleetupdate/sdk'
 import { agentError } from './errors.ts'
 import { outputEnd, outputLength } from './output-end.ts'
+import { createCapture } from './privilege/capture.ts'
 import { matchPrivilege } from './privilege/match.ts'
 import type { PrivilegedWay } from './privilege/privilege.ts'
-import { findProgram, startProcess, supervise } from './run.ts'
+import { childProgram, findProgram, type Program, startProcess, supervise } from './run.ts'
 
 export interface RunSettings {
   readonly manifest: Manifest
@@ -13,8 +14,10 @@ export interface RunSettings {
   readonly signal: AbortSignal
   /** Ends everything, also programs with `onAbort: 'never'`. */
   readonly force?: AbortSignal
-  /** The output file of an attempt; absent while facts are collected. */
-  readonly outputFd?: number
+  /** The output file of an attempt, opened for appending; absent while facts are collected. */
+  readonly output?: { readonly fd: number; readonly path: string }
+  /** A folder of the agent's state for what privileged programs write while somebody waits for it. */
+  readonly scratch: string
   /** Called around each program's life, so that somebody else can find it should this process die. */
   readonly started?: (pid: number, options: { readonly keep: boolean }) => () => void
 }
@@ -22,7 +25,7 @@ export interface RunSettings {
 /** The `run` of one executor: it starts what its manifest declares, as root where program and arguments match a privilege, and nothing else. */
 export function createRun(settings: RunSettings): Run {
   return async (program, args = [], options = {}) => {
-    const { outputFd } = settings
+    const { output } = settings
     const path = findProgram(program)
     const privilege = matchPrivilege(settings.manifest.privileges ?? [], path ?? program, args)
     const declared = settings.manifest.programs?.includes(program) === true
@@ -34,21 +37,12 @@ export function createRun(settings: RunSettings): Run {
     if (path === undefined) throw agentError('FLT_RUN_MISSING', { program })
     const asRoot = privilege !== undefined && (settings.way.kind !== 'none' || !declared)
     if (asRoot && options.input !== undefined) throw agentError('FLT_RUN_INPUT', { program })
-    if (outputFd !== undefined) writeSync(outputFd, `$ ${[program, ...args].map(quoted).join(' ')}\n`)
-    if (asRoot) await requirePrivilege(settings, privilege)
+    if (output !== undefined) writeSync(output.fd, `$ ${[program, ...args].map(quoted).join(' ')}\n`)
 
     const result = await start(settings, path, args, options, asRoot ? privilege : undefined)
     if ((options.okCodes ?? [0]).includes(result.exitCode) && result.signal === null) return result
     throw failure(program, result)
   }
-}
-
-/** Through sudo a refusal would look like a failure of the program, so the way is asked first what is missing. */
-async function requirePrivilege({ way, manifest }: RunSettings, privilege: Privilege): Promise<void> {
-  if (way.kind !== 'sudo') return
-  const [state] = await way.probe([{ plugin: manifest.id, privilege }])
-  if (state?.ok) return
-  throw agentError('FLT_PRIVILEGE_MISSING', { program: privilege.program, missing: state?.missing ?? '' })
 }
 
 async function start(
@@ -58,52 +52,67 @@ async function start(
   options: RunOptions,
   privilege: Privilege | undefined,
 ): Promise<RunResult> {
-  const { outputFd, manifest, way } = settings
-  const toLog = outputFd !== undefined && (options.output ?? 'log') === 'log'
-  const before = toLog ? outputLength(outputFd) : 0
-  const statusFd = options.statusFile === undefined ? undefined : openSync(options.statusFile, 'a')
+  const toLog = settings.output !== undefined && (options.output ?? 'log') === 'log'
+  if (!privilege) return supervised(settings, options, startPlain(settings, path, args, options, toLog), path)
+  const { manifest, way, scratch, output } = settings
+  const capture = toLog ? undefined : await createCapture(scratch)
   try {
-    const sink = toLog ? outputFd : 'pipe'
-    const stdio = {
-      out: sink,
-      err: sink,
-      ...(statusFd === undefined ? {} : { status: statusFd }),
-    } as const
-    const started = privilege
-      ? way.run({ plugin: manifest.id, privilege, args, stdio, cwd: options.cwd })
-      : {
-          child: startProcess({
-            program: path,
-            args,
-            env: options.env ?? {},
-            cwd: options.cwd ?? '/',
-            stdio: [
-              options.input === undefined ? 'ignore' : 'pipe',
-              sink,
-              sink,
-              ...(statusFd === undefined ? [] : [statusFd]),
-            ],
-          }),
-          end: undefined,
-        }
-    const keep = options.onAbort === 'never'
-    const { pid } = started.child
-    const forget = pid === undefined ? undefined : settings.started?.(pid, { keep })
-    try {
-      const result = await supervise(started.child, {
-        name: path,
-        ...(keep ? {} : { signal: settings.signal }),
-        ...(keep && settings.force ? { signal: settings.force } : {}),
-        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-        ...(options.input === undefined ? {} : { input: options.input }),
-        ...(started.end ? { end: started.end } : {}),
-      })
-      return toLog ? { ...result, tail: outputEnd(outputFd, before) } : result
-    } finally {
-      forget?.()
-    }
+    const files = capture?.files ?? { out: output?.path ?? '', err: output?.path ?? '' }
+    const { statusFile: status } = options
+    const program = await way.run({
+      ...{ plugin: manifest.id, privilege, args, cwd: options.cwd },
+      files: { ...files, ...(status === undefined ? {} : { status }) },
+    })
+    const result = await supervised(settings, options, program, path)
+    return { ...result, ...(await capture?.read(path)) }
   } finally {
-    if (statusFd !== undefined) closeSync(statusFd)
+    await capture?.remove()
+  }
+}
+
+function startPlain(
+  { output }: RunSettings,
+  program: string,
+  args: readonly string[],
+  options: RunOptions,
+  toLog: boolean,
+): Program {
+  const sink = toLog && output ? output.fd : 'pipe'
+  const status = options.statusFile === undefined ? [] : [openSync(options.statusFile, 'a')]
+  try {
+    const input = options.input === undefined ? 'ignore' : 'pipe'
+    const { env = {}, cwd = '/' } = options
+    return childProgram(
+      startProcess({ program, args, env, cwd, stdio: [input, sink, sink, ...status] }),
+      program,
+    )
+  } finally {
+    for (const one of status) closeSync(one)
+  }
+}
+
+/** Waits for it as its executor wants it, known meanwhile to whoever must find it should this process die. */
+async function supervised(
+  settings: RunSettings,
+  { onAbort, output = 'log', timeoutMs, input }: RunOptions,
+  program: Program,
+  name: string,
+): Promise<RunResult> {
+  const log = output === 'log' ? settings.output : undefined
+  const before = log === undefined ? 0 : outputLength(log.fd)
+  const keep = onAbort === 'never'
+  const signal = keep ? settings.force : settings.signal
+  const forget = program.pid === undefined ? undefined : settings.started?.(program.pid, { keep })
+  try {
+    const result = await supervise(program, {
+      name,
+      ...(signal ? { signal } : {}),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(input === undefined ? {} : { input }),
+    })
+    return log === undefined ? result : { ...result, tail: outputEnd(log.fd, before) }
+  } finally {
+    forget?.()
   }
 }
 

@@ -52,6 +52,7 @@ function facts(sources: Record<string, Source>): Facts {
         way: createPrivilegedWay('none', { helper: '/nowhere', systemd: false }),
         signal,
         log,
+        scratch: '/nowhere',
         privileges: async () => [],
       }),
     outbox,

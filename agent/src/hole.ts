@@ -1,4 +1,4 @@
-import { findProgram, startProcess, supervise } from './run.ts'
+import { childProgram, findProgram, startProcess, supervise } from './run.ts'
 
 const block = 4096
 
@@ -9,7 +9,7 @@ export async function punchHole(path: string, from: number, to: number): Promise
   const program = findProgram('fallocate')
   if (program === undefined || length <= 0) return
   const args = ['--punch-hole', '--keep-size', '--offset', String(offset), '--length', String(length), path]
-  await supervise(startProcess({ program, args, stdio: ['ignore', 'ignore', 'ignore'] }), {
-    name: 'fallocate',
-  }).catch(() => undefined)
+  const child = startProcess({ program, args, stdio: ['ignore', 'ignore', 'ignore'] })
+  const name = 'fallocate'
+  await supervise(childProgram(child, name), { name }).catch(() => undefined)
 }

@@ -11,6 +11,7 @@ import { examine } from './doctor/doctor.ts'
 import { findingLines } from './doctor/finding.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
 import { createLog } from './log.ts'
+import { helperSocket } from './privilege/helper-line.ts'
 import { createPrivilegedWay } from './privilege/privilege.ts'
 import { runAttempt } from './runner/runner.ts'
 import { lockState } from './state-lock.ts'
@@ -104,7 +105,7 @@ async function attempt(dir: string): Promise<void> {
 
 function installation(config: AgentConfig): Installation {
   const asRoot = process.getuid?.() === 0
-  const possible = asRoot ? 'direct' : existsSync(helper) ? 'sudo' : 'none'
+  const throughHelper = existsSync(helperSocket) ? 'socket' : existsSync(helper) ? 'sudo' : 'none'
   return {
     version,
     uid: process.getuid?.() ?? 0,
@@ -112,7 +113,7 @@ function installation(config: AgentConfig): Installation {
     main,
     helper,
     executors: join(folder, 'executors'),
-    way: config.privilege === 'auto' ? possible : config.privilege,
+    way: config.privilege === 'auto' ? (asRoot ? 'direct' : throughHelper) : config.privilege,
     systemd,
   }
 }

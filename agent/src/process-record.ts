@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { kill } from 'node:process'
+import { errorCode } from './errors.ts'
 import type { ProcessRecord } from './schemas.ts'
 
 /** What tells one process apart from all others, also after a reboot; undefined where it is gone. Linux only. */
@@ -12,6 +14,19 @@ export function isRunning(record: ProcessRecord): boolean {
   if (record.bootId !== readBootId()) return false
   const stat = readStat(record.pid)
   return stat !== undefined && stat.startTicks === record.startTicks && stat.state !== 'Z'
+}
+
+/**
+ * The same for a program of root, which is hidden from a process behind ProtectProc=: that something has its number is seen all the same.
+ * Where a number was given anew meanwhile, this errs towards "runs".
+ */
+export function mayStillRun(record: ProcessRecord): boolean {
+  if (readStat(record.pid) !== undefined) return isRunning(record)
+  try {
+    return kill(record.pid, 0) && record.bootId === readBootId()
+  } catch (error) {
+    return errorCode(error) === 'EPERM' && record.bootId === readBootId()
+  }
 }
 
 /** Changes at every boot of the kernel; '' where the kernel does not tell. */

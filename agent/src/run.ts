@@ -46,30 +46,45 @@ export function findProgram(name: string): string | undefined {
   return candidates.find((path) => path.startsWith('/') && isExecutable(path))
 }
 
+/** A program that was started, as far as somebody who waits for it must know. */
+export interface Program {
+  readonly pid: number | undefined
+  readonly stdin?: ChildProcess['stdin']
+  readonly stdout?: ChildProcess['stdout']
+  readonly stderr?: ChildProcess['stderr']
+  /** Exit code and signal; rejects where it never started. */
+  readonly ended: Promise<readonly [number, string | null]>
+  /** Ends it with all its children. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): void
+}
+
+/** A child of this process as a program. */
+export function childProgram(child: ChildProcess, name: string): Program {
+  const { pid, stdin, stdout, stderr } = child
+  return { pid, stdin, stdout, stderr, ended: exited(child, name), end: (kind) => signalGroup(child, kind) }
+}
+
 export interface Supervision {
   /** How the program is called in messages. */
   readonly name: string
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
   readonly input?: string
-  /** Ends the program; default: a signal to its process group. */
-  readonly end?: (signal: 'SIGTERM' | 'SIGKILL') => void
 }
 
 /**
  * Waits for a program and collects what it writes into pipes, up to 16 MiB. On abort or time-out: SIGTERM, after 10 s SIGKILL, always to the
  * whole group. Rejects with FLT_RUN_MISSING, FLT_RUN_TIMEOUT, FLT_RUN_ABORTED or FLT_RUN_OUTPUT.
  */
-export async function supervise(child: ChildProcess, options: Supervision): Promise<RunResult> {
+export async function supervise(program: Program, options: Supervision): Promise<RunResult> {
   const { name, signal, timeoutMs, input } = options
-  const end = options.end ?? ((kind): void => signalGroup(child, kind))
   let stopped: Error | undefined
   let grace: NodeJS.Timeout | undefined
   const stop = (error: Error): void => {
     if (stopped) return
     stopped = error
-    end('SIGTERM')
-    grace = setTimeout(() => end('SIGKILL'), graceMs)
+    program.end('SIGTERM')
+    grace = setTimeout(() => program.end('SIGKILL'), graceMs)
   }
   const aborted = (): void =>
     stop(agentError('FLT_RUN_ABORTED', { program: name, reason: describeError(signal?.reason) }))
@@ -81,15 +96,15 @@ export async function supervise(child: ChildProcess, options: Supervision): Prom
           timeoutMs,
         )
   const tooMuch = (): void => stop(agentError('FLT_RUN_OUTPUT', { program: name, limit: captureBytes }))
-  const out = collect(child.stdout, tooMuch)
-  const err = collect(child.stderr, tooMuch)
+  const out = collect(program.stdout, tooMuch)
+  const err = collect(program.stderr, tooMuch)
   try {
     if (signal?.aborted) aborted()
     else signal?.addEventListener('abort', aborted, { once: true })
     // A program that ends without reading its input is no error.
-    child.stdin?.on('error', () => undefined)
-    if (input !== undefined) child.stdin?.end(input)
-    const [exitCode, endSignal] = await exited(child, name)
+    program.stdin?.on('error', () => undefined)
+    if (input !== undefined) program.stdin?.end(input)
+    const [exitCode, endSignal] = await program.ended
     if (stopped) throw stopped
     return { exitCode, signal: endSignal, stdout: out(), stderr: err() }
   } finally {
@@ -110,8 +125,8 @@ export function signalGroup(child: { readonly pid?: number | undefined }, kind: 
 }
 
 /** Ends with the program, not with its pipes: a daemon it left behind may hold them for ever. */
-function exited(child: ChildProcess, name: string): Promise<[number, string | null]> {
-  return new Promise((resolve, reject) => {
+function exited(child: ChildProcess, name: string): Promise<readonly [number, string | null]> {
+  const ended = new Promise<readonly [number, string | null]>((resolve, reject) => {
     child.once('error', (cause) => {
       reject(agentError('FLT_RUN_MISSING', { program: `${name} (${describeError(cause)})` }, { cause }))
     })
@@ -126,9 +141,12 @@ function exited(child: ChildProcess, name: string): Promise<[number, string | nu
       child.once('close', done)
     })
   })
+  // Whoever waits hears of it; until somebody does, it is no unhandled rejection.
+  ended.catch(() => undefined)
+  return ended
 }
 
-function collect(stream: ChildProcess['stdout'], tooMuch: () => void): () => string {
+function collect(stream: ChildProcess['stdout'] | undefined, tooMuch: () => void): () => string {
   const parts: Buffer[] = []
   let bytes = 0
   stream?.on('data', (part: Buffer) => {

@@ -3,7 +3,7 @@ import type { Log } from '@fleetupdate/sdk'
 import type { AttemptFolder } from './attempts.ts'
 import { describeError } from './errors.ts'
 import type { PrivilegedWay } from './privilege/privilege.ts'
-import { startProcess, supervise } from './run.ts'
+import { startProcess } from './run.ts'
 
 export interface RunnerStart {
   readonly commandId: string
@@ -30,13 +30,10 @@ export function createRunnerStart(program: RunnerProgram, way: PrivilegedWay, lo
     const { folder, commandId, epoch } = start
     const command = [...program.node, program.main, 'attempt', folder.dir]
     if (!way.startUnit) return detached(command, folder, ended)
-    const unit = way.startUnit({ commandId, epoch, command })
-    supervise(unit, { name: 'systemd-run', timeoutMs: 30_000 }).then(
-      ({ exitCode, stdout, stderr }) => {
+    way.startUnit({ commandId, epoch, command }).then(
+      ({ exitCode, said }) => {
         if (exitCode === 0) return
-        log.warn(
-          `systemd did not start the runner: ${(stderr || stdout).trim()}. It is started as a plain process.`,
-        )
+        log.warn(`systemd did not start the runner: ${said}. It is started as a plain process.`)
         detached(command, folder, ended)
       },
       (error) => {

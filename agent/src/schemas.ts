@@ -10,7 +10,7 @@ export const ConfigKeys = {
   poll_interval: Type.Integer({ minimum: 5, maximum: 3600 }),
   state_dir: Type.String({ minLength: 1, maxLength: 1024 }),
   executors: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 32 }),
-  privilege: Type.Enum(['auto', 'direct', 'sudo', 'none']),
+  privilege: Type.Enum(['auto', 'direct', 'socket', 'sudo', 'none']),
 } as const
 
 export const Apps = Type.Array(Type.Unknown(), { maxItems: 256 })
@@ -72,7 +72,7 @@ export const AttemptRequest = Type.Object({
   executors: Type.Array(Type.String()),
   /** The folder of the executor that runs. */
   folder: Type.String(),
-  way: Type.Enum(['direct', 'sudo', 'none']),
+  way: Type.Enum(['direct', 'socket', 'sudo', 'none']),
 })
 export type AttemptRequest = Static<typeof AttemptRequest>
 
@@ -124,8 +124,21 @@ export const ErrorAnswer = Type.Object({
 })
 export type ErrorAnswer = Static<typeof ErrorAnswer>
 
-/** What the root helper answers to `probe`, in the order asked. */
-export const ProbeAnswer = Type.Array(
-  Type.Object({ ok: Type.Boolean(), missing: Type.Optional(Type.String({ maxLength: 1000 })) }),
-)
-export type ProbeAnswer = Static<typeof ProbeAnswer>
+/** One line of the root helper's answers. */
+export const HelperAnswer = Type.Object({
+  /** The program runs. */
+  pid: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** It ended; -1 with a signal. */
+  exitCode: Type.Optional(Type.Integer({ minimum: -1024, maximum: 1024 })),
+  signal: Type.Optional(Type.Union([Type.String({ maxLength: 32 }), Type.Null()])),
+  /** What systemd said about a unit that was to start. */
+  said: Type.Optional(Type.String({ maxLength: 1000 })),
+  refused: Type.Optional(Type.String({ maxLength: 4000 })),
+  /** Refused by the owner's policy; `refused` begins with the name of the rule. */
+  policy: Type.Optional(Type.Boolean()),
+  /** To `probe`, in the order asked. */
+  privileges: Type.Optional(
+    Type.Array(Type.Object({ ok: Type.Boolean(), missing: Type.Optional(Type.String({ maxLength: 1000 })) })),
+  ),
+})
+export type HelperAnswer = Static<typeof HelperAnswer>

@@ -4,8 +4,8 @@ export interface Invocation {
   readonly args: readonly string[]
 }
 
-/** Where apt writes its progress: descriptor 3, or nowhere (sudo closes every descriptor but the first three). */
-export type StatusFd = 3 | -1
+/** Where apt writes its progress: descriptor 3, or nowhere. */
+type StatusFd = 3 | -1
 
 /** What `apt-get` is asked to upgrade: everything it can, or these installed packages. */
 export type Scope = 'all' | readonly string[]
@@ -31,13 +31,13 @@ export function simulate(scope: Scope): Invocation {
 }
 
 /** Fetches the packages into apt's cache. Privilege `download-all` or `download-selected`. */
-export function download(scope: Scope, statusFd: StatusFd): Invocation {
-  return { program: '/usr/bin/apt-get', args: [...options(statusFd), '--download-only', ...target(scope)] }
+export function download(scope: Scope): Invocation {
+  return { program: '/usr/bin/apt-get', args: [...options(3), '--download-only', ...target(scope)] }
 }
 
 /** Installs; keeps changed configuration files, asks nothing, removes nothing. Privilege `upgrade-all` or `upgrade-selected`. */
-export function upgrade(scope: Scope, statusFd: StatusFd): Invocation {
-  return { program: '/usr/bin/apt-get', args: [...options(statusFd), ...target(scope)] }
+export function upgrade(scope: Scope): Invocation {
+  return { program: '/usr/bin/apt-get', args: [...options(3), ...target(scope)] }
 }
 
 /** Finishes what an interrupted dpkg left. Privilege `repair-dpkg`. */

@@ -8,18 +8,11 @@ export interface Following {
 const intervalMs = 250
 const readBytes = 64 * 1024
 
-/**
- * Hands over each whole line that is appended to a file from now on (`from: 'end'`) or from its beginning. A file that can't be
- * read is followed as an empty one.
- */
-export async function followLines(
-  path: string,
-  from: 'start' | 'end',
-  onLine: (line: string) => void,
-): Promise<Following> {
+/** Hands over each whole line of a file, from its beginning. A file that can't be read is followed as an empty one. */
+export async function followLines(path: string, onLine: (line: string) => void): Promise<Following> {
   const file = await open(path, 'r').catch(() => undefined)
   if (file === undefined) return { stop: async () => {} }
-  let position = from === 'end' ? (await file.stat()).size : 0
+  let position = 0
   const decoder = new TextDecoder()
   let rest = ''
 

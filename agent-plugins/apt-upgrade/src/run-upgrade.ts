@@ -1,13 +1,6 @@
 import type { UpgradeInput, UpgradeResult } from '@fleetupdate/plugin-apt-upgrade/contract'
 import type { CommandContext } from '@fleetupdate/sdk/executor'
-import {
-  download,
-  type Invocation,
-  packageEnvironment,
-  type Scope,
-  type StatusFd,
-  upgrade,
-} from './apt-commands.ts'
+import { download, type Invocation, packageEnvironment, type Scope, upgrade } from './apt-commands.ts'
 import { keepingMarks } from './automatic-marks.ts'
 import { changedPackages, hasJournal, packageStates } from './dpkg-state.ts'
 import { explainFailure } from './failure.ts'
@@ -32,7 +25,7 @@ export async function runUpgrade(input: UpgradeInput, context: CommandContext): 
   const obstacle = interrupted ? await repairFirst(input, context) : undefined
   const plan = holding(await planOrFail(input, context), context)
   if (plan.scope === 'nothing') context.write('Nothing to upgrade.\n')
-  else await takeUpgrades(plan, plan.scope, context)
+  else await takeUpgrades(plan.scope, context)
   const after = await packageStates(context)
   if (after.unfinished.length > 0) {
     const names = after.unfinished.slice(0, 20).join(', ')
@@ -73,29 +66,22 @@ function holding(plan: Plan, context: CommandContext): Plan {
   )
 }
 
-async function takeUpgrades(plan: Plan, scope: Scope, context: CommandContext): Promise<void> {
-  const statusFd: StatusFd = process.getuid?.() === 0 ? 3 : -1
-  await runPhase('download', download(scope, statusFd), plan, context)
+async function takeUpgrades(scope: Scope, context: CommandContext): Promise<void> {
+  await runPhase('download', download(scope), context)
   context.checkpoint()
-  const install = () => runPhase('install', upgrade(scope, statusFd), plan, context)
+  const install = () => runPhase('install', upgrade(scope), context)
   if (scope === 'all') await install()
   else await keepingMarks(scope, context, install)
 }
 
-async function runPhase(
-  phase: Phase,
-  { program, args }: Invocation,
-  plan: Plan,
-  context: CommandContext,
-): Promise<void> {
-  const way = args.includes('APT::Status-Fd=3') ? 'status' : 'log'
-  const progress = await followPhase(phase, plan.packages, way, context)
+async function runPhase(phase: Phase, { program, args }: Invocation, context: CommandContext): Promise<void> {
+  const progress = await followPhase(phase, context)
   const finished = await context
     .run(program, args, {
       env: packageEnvironment,
       okCodes: anyExitCode,
       onAbort: phase === 'install' ? 'never' : 'terminate',
-      ...(progress.statusFile === undefined ? {} : { statusFile: progress.statusFile }),
+      statusFile: progress.statusFile,
     })
     .finally(progress.stop)
   if (finished.exitCode === 0 && finished.signal === null) return

@@ -1,9 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { PackageChange } from '@fleetupdate/plugin-apt-upgrade/contract'
 import type { CommandContext } from '@fleetupdate/sdk/executor'
 import { parseAptStatus } from './apt-status.ts'
-import { createDpkgLogReader } from './dpkg-log.ts'
 import type { FailureEvidence } from './failure.ts'
 import { type Following, followLines } from './follow-lines.ts'
 
@@ -17,36 +15,19 @@ const shares: Readonly<Record<Phase, { from: number; to: number }>> = {
 
 /** Reports one phase of an upgrade while its program runs, and keeps the errors of single packages. */
 export interface PhaseProgress extends Following {
-  /** For `RunOptions.statusFile`; absent where the program can't be given a descriptor. */
-  readonly statusFile?: string
+  /** For `RunOptions.statusFile`. */
+  readonly statusFile: string
   readonly errors: FailureEvidence['errors']
 }
 
-/**
- * Follows apt's status file where the agent itself is root. Else sudo closes the descriptor, and the installation is followed
- * in dpkg's log; of a download then only the beginning and the end are known.
- */
-export async function followPhase(
-  phase: Phase,
-  planned: readonly PackageChange[],
-  way: 'status' | 'log',
-  context: CommandContext,
-): Promise<PhaseProgress> {
+/** Follows apt's status file while a phase runs. */
+export async function followPhase(phase: Phase, context: CommandContext): Promise<PhaseProgress> {
   const report = createReporter(phase, context)
   report(0, phase === 'download' ? 'Downloading' : 'Installing')
-  if (way === 'log') {
-    if (phase === 'download') return { errors: [], stop: async () => {} }
-    const read = createDpkgLogReader(planned)
-    const following = await followLines(join(context.root, '/var/log/dpkg.log'), 'end', (line) => {
-      const step = read(line)
-      if (step !== undefined) report(step.percent, step.message)
-    })
-    return { errors: [], stop: following.stop }
-  }
   const statusFile = join(context.directory, `apt-status-${phase}`)
   await writeFile(statusFile, '', { mode: 0o600 })
   const errors: { package: string; message: string }[] = []
-  const following = await followLines(statusFile, 'start', (line) => {
+  const following = await followLines(statusFile, (line) => {
     const status = parseAptStatus(line)
     if (status?.kind === 'error') errors.push({ package: status.package, message: status.message })
     if (status?.kind === phase) report(status.percent, status.message)

@@ -1,11 +1,13 @@
 import { lstat, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 
 /** What the owner of this machine allows, whatever the server wants. */
 export interface HostPolicy {
   readonly mode: 'observe' | 'security-only' | 'full'
   /** Plugin → its allowed commands; undefined: all of all. A plugin that is not named may nothing. */
   readonly commands: ReadonlyMap<string, 'all' | readonly string[]> | undefined
+  /** Names of packages that are never changed; `*` stands for any text. */
+  readonly excluded: readonly string[]
   /** Changes happen only within one of them; empty: at any time. */
   readonly windows: readonly PolicyWindow[]
   /** The file `kill-switch` exists: nothing starts. */
@@ -24,6 +26,7 @@ export interface PolicyWindow {
 export class PolicyProblem extends Error {}
 
 const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
+const everything = { mode: 'full', commands: undefined, excluded: [], windows: [] } as const
 
 /**
  * Reads `policy.yaml` and `kill-switch` in a folder; without them everything is allowed. Throws {@link PolicyProblem} where the file or
@@ -32,57 +35,62 @@ const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
 export async function readPolicy(folder: string, owners: readonly number[]): Promise<HostPolicy> {
   const file = join(folder, 'policy.yaml')
   const stopped = await exists(join(folder, 'kill-switch'))
-  if (!(await exists(file))) return { mode: 'full', commands: undefined, windows: [], stopped }
-  for (const path of [file, dirname(file)]) await assertOwned(path, owners)
-  const { parse } = await import('yaml')
-  let value: unknown
-  try {
-    value = parse(await readFile(file, 'utf8')) ?? {}
-  } catch {
-    throw new PolicyProblem(`${file} is not readable YAML`)
+  if (!(await exists(file))) return { ...everything, stopped }
+  for (const path of [file, folder]) {
+    const { uid, mode } = await lstat(path)
+    // A link's own mode is always 0777, so that it is refused too.
+    if (!owners.includes(uid) || (mode & 0o022) !== 0)
+      throw new PolicyProblem(`${path} must belong to root, and nobody else may write it`)
   }
-  const { mode = 'full', commands, windows = [], ...rest } = record(value, file)
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw new PolicyProblem(`${file} has the unknown key "${unknown}"`)
+  const { parse } = await import('yaml')
+  const text = await readFile(file, 'utf8')
+  try {
+    return { ...understand(parse(text) ?? {}), stopped }
+  } catch (error) {
+    throw new PolicyProblem(`${file}: ${error instanceof PolicyProblem ? error.message : 'it is not YAML'}`)
+  }
+}
+
+function understand(value: unknown): Omit<HostPolicy, 'stopped'> {
+  const {
+    mode = 'full',
+    commands,
+    packages = {},
+    windows = [],
+  } = keys(value, ['mode', 'commands', 'packages', 'windows'])
   if (mode !== 'observe' && mode !== 'security-only' && mode !== 'full')
-    throw new PolicyProblem(`mode in ${file} must be observe, security-only or full`)
-  return { mode, commands: readCommands(commands, file), windows: readWindows(windows, file), stopped }
+    throw new PolicyProblem('mode must be observe, security-only or full')
+  const { exclude = [] } = keys(packages, ['exclude'])
+  if (!isTextList(exclude) || !exclude.every((one) => /^[a-z0-9*?][a-z0-9+.*?-]*$/.test(one)))
+    throw new PolicyProblem("packages.exclude must be a list of names, such as 'linux-image-*'")
+  const allowed = commands === undefined ? undefined : Object.entries(keys(commands))
+  if (!Array.isArray(windows)) throw new PolicyProblem(windowProblem)
+  return {
+    mode,
+    commands: allowed && new Map(allowed.map(readCommands)),
+    excluded: exclude,
+    windows: windows.map(readWindow),
+  }
 }
 
-function readCommands(value: unknown, file: string): HostPolicy['commands'] {
-  if (value === undefined) return undefined
-  const entries = Object.entries(record(value, `commands in ${file}`))
-  return new Map(
-    entries.map(([plugin, allowed]) => {
-      if (allowed === 'all' || isTextList(allowed)) return [plugin, allowed]
-      throw new PolicyProblem(`commands.${plugin} in ${file} must be "all" or a list of commands`)
-    }),
-  )
+function readCommands([plugin, allowed]: [string, unknown]): [string, 'all' | readonly string[]] {
+  if (allowed === 'all' || isTextList(allowed)) return [plugin, allowed]
+  throw new PolicyProblem(`commands.${plugin} must be "all" or a list of commands`)
 }
 
-function readWindows(value: unknown, file: string): readonly PolicyWindow[] {
-  const problem = `windows in ${file} must be a list of { days?: [sat, …], from: '02:00', to: '05:00' }`
-  if (!Array.isArray(value)) throw new PolicyProblem(problem)
-  return value.map((one: unknown) => {
-    const { days = dayNames, from, to, ...rest } = record(one, `a window in ${file}`)
-    if (!isTextList(days) || Object.keys(rest).length > 0) throw new PolicyProblem(problem)
-    const numbers = days.map((day) => dayNames.indexOf(day))
-    const [start, end] = [minutes(from), minutes(to)]
-    if (numbers.includes(-1) || start === undefined || end === undefined) throw new PolicyProblem(problem)
-    return { days: numbers, from: start, to: end }
-  })
+const windowProblem = "windows must be a list of { days?: [sat, …], from: '02:00', to: '05:00' }"
+
+function readWindow(value: unknown): PolicyWindow {
+  const { days = dayNames, from, to } = keys(value, ['days', 'from', 'to'])
+  const numbers = isTextList(days) ? days.map((day) => dayNames.indexOf(day)) : [-1]
+  const [start, end] = [minutes(from), minutes(to)]
+  if (numbers.includes(-1) || start === undefined || end === undefined) throw new PolicyProblem(windowProblem)
+  return { days: numbers, from: start, to: end }
 }
 
 function minutes(value: unknown): number | undefined {
   const match = typeof value === 'string' ? /^([01]\d|2[0-3]):([0-5]\d)$/.exec(value) : null
   return match ? Number(match[1]) * 60 + Number(match[2]) : undefined
-}
-
-async function assertOwned(path: string, owners: readonly number[]): Promise<void> {
-  const { uid, mode } = await lstat(path)
-  // A link's own mode is always 0777, so that it is refused too.
-  if (!owners.includes(uid) || (mode & 0o022) !== 0)
-    throw new PolicyProblem(`${path} must belong to root, and nobody else may write it`)
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -95,9 +103,13 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
-  throw new PolicyProblem(`${where} must hold keys`)
+/** The keys of a map; a key that is not known may mean a rule that would not be kept. */
+function keys(value: unknown, known?: readonly string[]): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new PolicyProblem(`${JSON.stringify(value)} stands where keys are expected`)
+  const unknown = known && Object.keys(value).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw new PolicyProblem(`the key "${unknown}" is unknown`)
+  return { ...value }
 }
 
 function isTextList(value: unknown): value is string[] {

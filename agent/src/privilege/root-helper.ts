@@ -1,124 +1,162 @@
 #!/usr/bin/env node
-import { spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, sep } from 'node:path'
-import { argv, execPath, exit, getuid, kill, stdin, stdout } from 'node:process'
-import { createInterface } from 'node:readline'
+import process, { argv, env, execPath, exit, getuid, kill, stderr, stdin, stdout } from 'node:process'
 import type { Privilege } from '@fleetupdate/sdk'
 import { matchesArguments } from './match.ts'
-import { PolicyProblem, readPolicy } from './policy-file.ts'
+import { openForAppending } from './output-file.ts'
+import { packageRule } from './package-rule.ts'
+import { type HostPolicy, PolicyProblem, readPolicy } from './policy-file.ts'
+import { brokenRule, isOpen } from './policy-rules.ts'
 
 /**
- * The one program the unprivileged agent may start as root, without arguments. It reads one JSON line from stdin and does one of three things:
- * `run` a program that a root-owned manifest declares, `start` a runner in its own unit, `probe` whether a privilege would work. All it
- * trusts lies beside itself and belongs to root. Later lines of stdin, `term` and `kill`, signal the program; the end of stdin does nothing, so
- * that a dying agent never takes an upgrade with it.
+ * The one program through which the unprivileged agent becomes root: systemd starts it for each connection to its socket, or sudo does. It reads
+ * one JSON line and does one of three things: `run` a program that a root-owned manifest declares, `start` a runner in its own unit, `probe`
+ * whether a privilege would work. It answers JSON lines. Later lines of input, `term` and `kill`, signal the program; neither their end nor a
+ * SIGTERM does anything, so that nobody's death takes an upgrade along.
  */
 
 const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HOME: '/root' }
 const installation = dirname(realpathSync(argv[1] ?? ''))
-const requestBytes = 4 * 1024 * 1024
-const attempts = '/var/lib/orchestrator-agent/attempts'
+const state = '/var/lib/orchestrator-agent'
 /** The owner's policy counts here too: whoever took the agent over does not get past it. */
 const policyFolder = '/etc/orchestrator-agent'
+/** What began inside a window; only root writes here. */
+const begunFolder = '/run/orchestrator-helper/begun'
+const begunForMs = 12 * 3_600_000
+const requestLength = 4 * 1024 * 1024
+const patienceMs = 10_000
 const idPattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const commandIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-/** Exit code of a refused request, as of a program that cannot be executed. */
-const refusedCode = 126
 
 type Request = Readonly<Record<string, unknown>>
 
 class Refusal extends Error {}
 
-if (getuid?.() !== 0) refuse('the root helper must be started as root, through sudo')
-const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })
+/** systemd's name of the connection ends in the asker's uid (sudo allows no argument); sudo says it in the environment. */
+const peer = Number(/-(\d+)$/.exec(argv[2] ?? `sudo-${env.SUDO_UID}`)?.[1] ?? Number.NaN)
+let asked = false
 /** What came while the request was still looked at. */
 const orders: string[] = []
 let obey = (order: string): void => void orders.push(order)
-lines.once('line', (line) => {
-  lines.on('line', (order) => obey(order))
-  handle(line).catch((error: unknown) => {
-    const isKnown = error instanceof Refusal || error instanceof PolicyProblem
-    refuse(isKnown ? error.message : 'the request cannot be carried out')
-  })
+let received = ''
+
+stdout.on('error', () => undefined)
+stdin.on('error', () => undefined)
+stdin.on('end', () => asked || refuse('no request came'))
+setTimeout(() => asked || refuse('no request came'), patienceMs)
+stdin.setEncoding('utf8').on('data', (text: string) => {
+  received += text
+  const lines = received.split('\n')
+  received = (lines.pop() ?? '').slice(0, requestLength)
+  if (received.length === requestLength && !asked) refuse('the request is too long')
+  for (const line of lines) {
+    if (asked) obey(line)
+    else handle(line).catch(failed)
+    asked = true
+  }
 })
 
 async function handle(line: string): Promise<void> {
-  const request = readRequest(line)
-  if (request.verb === 'run' || request.verb === 'start') await assertPolicy(request)
+  if (getuid?.() !== 0) throw new Refusal('the root helper must be started as root')
+  if (lstatSync(state).uid !== peer) throw new Refusal(`only the user who owns ${state} may ask`)
+  const request: unknown = line.length < requestLength ? JSON.parse(line) : undefined
+  if (!isRecord(request)) throw new Refusal('the request is not an object, or too long')
   if (request.verb === 'probe') probe(request)
-  else if (request.verb === 'run') run(request)
-  else if (request.verb === 'start') start(request)
+  else if (request.verb === 'run') run(request, await readPolicy(policyFolder, [0]))
+  else if (request.verb === 'start') start(request, await readPolicy(policyFolder, [0]))
   else throw new Refusal('the verb is unknown')
 }
 
-/** Windows are left to the agent: an upgrade that runs past the end of one must not lose its right in the middle. */
-async function assertPolicy({ verb, plugin }: Request): Promise<void> {
-  const { mode, commands, stopped } = await readPolicy(policyFolder, [0])
-  if (stopped) throw new Refusal('policy rule "kill-switch": this machine starts nothing')
-  if (verb !== 'run') return
-  if (mode === 'observe') throw new Refusal('policy rule "mode": this machine is only observed')
-  const allowed = typeof plugin === 'string' ? commands?.get(plugin) : undefined
-  if (commands && (allowed === undefined || allowed.length === 0))
-    throw new Refusal('policy rule "commands": this plugin may nothing on this machine')
-}
-
-function run(request: Request): void {
-  const privilege = findPrivilege(request.plugin, request.privilege)
-  const { args } = request
+function run({ plugin, privilege: id, args, out, err, status }: Request, policy: HostPolicy): void {
+  const privilege = findPrivilege(plugin, id)
   if (!isTextList(args) || !matchesArguments(privilege.args, args))
     throw new Refusal(`the arguments do not fit the privilege "${privilege.id}"`)
+  const question = {
+    plugin: String(plugin),
+    commands: privilege.commands,
+    // Where a machine is only observed, nothing becomes root, whatever it is for.
+    effect: policy.mode === 'observe' ? 'change' : (privilege.effect ?? 'change'),
+    begun: hasBegun(`${out}`.slice(state.length).split('/')[2] ?? '', policy),
+  } as const
+  const rule = brokenRule(policy, question, new Date())
+  if (rule !== undefined) throw new PolicyProblem(rule)
   assertProgram(privilege.program)
-  execute(privilege.program, args, { ...environment, ...privilege.env })
-}
-
-function start(request: Request): void {
-  const { commandId, epoch } = request
-  if (typeof commandId !== 'string' || !commandIdPattern.test(commandId))
-    throw new Refusal('the command id is malformed')
-  if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1 || epoch > 1_000_000)
-    throw new Refusal('the epoch is malformed')
-  const unit = [
-    `--unit=fleetupdate-${commandId}-${epoch}`,
-    '--collect',
-    '--quiet',
-    '--property=KillMode=process',
-    '--property=OOMPolicy=continue',
-  ]
-  const user = ['--uid=orchestrator', '--gid=orchestrator']
-  const runner = [execPath, join(installation, 'main.js'), 'attempt', join(attempts, `${commandId}.${epoch}`)]
-  execute('/usr/bin/systemd-run', [...unit, ...user, '--', ...runner], environment)
-}
-
-/** Answers one line of JSON for each privilege asked for. */
-function probe(request: Request): void {
-  const { privileges } = request
-  if (!Array.isArray(privileges) || privileges.length > 1024)
-    throw new Refusal('the list of privileges is malformed')
-  const answers = privileges.map((asked: unknown) => {
-    try {
-      if (!isRecord(asked)) throw new Refusal('the privilege is malformed')
-      assertProgram(findPrivilege(asked.plugin, asked.privilege).program)
-      return { ok: true }
-    } catch (error) {
-      return { ok: false, missing: error instanceof Refusal ? error.message : 'it cannot be checked' }
-    }
+  const variables = { ...environment, ...privilege.env }
+  const packages = packageRule(policy, privilege.program, args, variables)
+  if (packages !== undefined) throw new PolicyProblem(packages)
+  const files = [out, err, ...(status === undefined ? [] : [status])].map((path) => {
+    const file = openForAppending(state, path, peer)
+    if (file === undefined) throw new Refusal('an output file is not a file of the asker in its state folder')
+    return file
   })
-  stdout.write(`${JSON.stringify(answers)}\n`, () => exit(0))
-}
-
-function execute(program: string, args: readonly string[], env: Readonly<Record<string, string>>): void {
-  // Descriptor 3 stays open for programs that are told to report there; sudo has closed the agent's.
-  const nothing = openSync('/dev/null', 'r+')
-  const child = spawn(program, args, { cwd: '/', env, stdio: [nothing, 1, 2, nothing], detached: true })
-  closeSync(nothing)
-  child.on('error', () => refuse(`${program} cannot be started`))
-  child.on('exit', (code, signal) => exit(code ?? (signal === 'SIGKILL' ? 137 : 143)))
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => undefined)
+  const child = spawn(privilege.program, args, {
+    ...{ cwd: '/', env: variables, detached: true },
+    stdio: ['ignore', files[0], files[1], files[2] ?? 'ignore'],
+  })
+  child.on('error', () => refuse(`${privilege.program} cannot be started`))
+  child.on('exit', (exitCode, signal) => answer({ exitCode: exitCode ?? -1, signal }))
+  if (child.pid === undefined) return
+  stdout.write(`${JSON.stringify({ pid: child.pid })}\n`)
+  stderr.write(`<5>uid ${peer} runs ${plugin}: ${privilege.id} (${child.pid})\n`)
   obey = (order) => {
     const signal = order === 'term' ? 'SIGTERM' : order === 'kill' ? 'SIGKILL' : undefined
     if (signal && child.pid !== undefined && child.exitCode === null) kill(-child.pid, signal)
   }
   for (const order of orders) obey(order)
+}
+
+function start({ commandId, epoch }: Request, policy: HostPolicy): void {
+  if (policy.stopped) throw new PolicyProblem('rule "kill-switch": this machine starts nothing.')
+  if (typeof commandId !== 'string' || !commandIdPattern.test(commandId))
+    throw new Refusal('the command id is malformed')
+  if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1 || epoch > 1_000_000)
+    throw new Refusal('the epoch is malformed')
+  hasBegun(`${commandId}.${epoch}`, policy)
+  const properties = ['KillMode=process', 'OOMPolicy=continue', 'TimeoutStopSec=15min']
+  const unit = [`--unit=fleetupdate-${commandId}-${epoch}`, '--collect', '--quiet']
+  const user = ['--uid=orchestrator', '--gid=orchestrator', ...properties.map((one) => `--property=${one}`)]
+  const folder = join(state, 'attempts', `${commandId}.${epoch}`)
+  const runner = [execPath, join(installation, 'main.js'), 'attempt', folder]
+  const options = { env: environment, cwd: '/', encoding: 'utf8' } as const
+  const started = spawnSync('/usr/bin/systemd-run', [...unit, ...user, '--', ...runner], options)
+  answer({ exitCode: started.status ?? -1, said: `${started.error ?? started.stderr}`.trim().slice(0, 1000) })
+}
+
+/** Answers for each privilege asked for whether it would work. */
+function probe({ privileges }: Request): void {
+  if (!Array.isArray(privileges) || privileges.length > 1024)
+    throw new Refusal('the list of privileges is malformed')
+  const answers = privileges.map((one: unknown) => {
+    try {
+      if (!isRecord(one)) throw new Refusal('the privilege is malformed')
+      assertProgram(findPrivilege(one.plugin, one.privilege).program)
+      return { ok: true }
+    } catch (error) {
+      return { ok: false, missing: error instanceof Refusal ? error.message : 'it cannot be checked' }
+    }
+  })
+  answer({ privileges: answers })
+}
+
+/** Whether an attempt began inside a window: an upgrade that runs past its end must not lose its right in the middle. */
+function hasBegun(attempt: string, { windows }: HostPolicy): boolean {
+  if (windows.length === 0 || !/^[0-9a-f-]{36}\.\d{1,7}$/.test(attempt)) return false
+  const mark = join(begunFolder, attempt)
+  mkdirSync(begunFolder, { recursive: true, mode: 0o755 })
+  if (isOpen(windows, new Date())) writeFileSync(mark, '', { flag: 'a' })
+  const { mtimeMs = 0 } = lstatSync(mark, { throwIfNoEntry: false }) ?? {}
+  return Date.now() - mtimeMs < begunForMs
 }
 
 function findPrivilege(plugin: unknown, id: unknown): Privilege {
@@ -128,30 +166,22 @@ function findPrivilege(plugin: unknown, id: unknown): Privilege {
   assertRootOwned(file)
   const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'))
   const declared = isRecord(manifest) && isRecord(manifest.fleetupdate) ? manifest.fleetupdate : {}
-  const privileges: unknown = declared.id === plugin ? declared.privileges : []
-  const found = Array.isArray(privileges)
-    ? privileges.find((one) => isRecord(one) && one.id === id)
-    : undefined
+  const privileges = declared.id === plugin && Array.isArray(declared.privileges) ? declared.privileges : []
+  const found: unknown = privileges.find((one) => isRecord(one) && one.id === id)
   if (!isPrivilege(found)) throw new Refusal(`the executor "${plugin}" declares no such privilege`)
   return found
 }
 
 /** A file is trusted when it and every folder above it belong to root and nobody else may write them, and no link leads elsewhere. */
 function assertRootOwned(file: string): void {
-  let path = file
-  try {
-    if (realpathSync(file) !== file) throw new Refusal(`${file} must not lead through links`)
-    for (;;) {
-      const { uid, mode } = lstatSync(path)
-      const sticky = (mode & 0o1000) !== 0 && path !== file
-      if (uid !== 0 || ((mode & 0o022) !== 0 && !sticky))
-        throw new Refusal(`${path} must belong to root alone`)
-      if (path === sep) return
-      path = dirname(path)
-    }
-  } catch (error) {
-    if (error instanceof Refusal) throw error
-    throw new Refusal(`${file} does not exist`)
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  if (!found) throw new Refusal(`${file} does not exist`)
+  if (realpathSync(file) !== file) throw new Refusal(`${file} must not lead through links`)
+  for (let path = file; ; path = dirname(path)) {
+    const { uid, mode } = lstatSync(path)
+    const sticky = (mode & 0o1000) !== 0 && path !== file
+    if (uid !== 0 || ((mode & 0o022) !== 0 && !sticky)) throw new Refusal(`${path} must belong to root alone`)
+    if (path === sep) return
   }
 }
 
@@ -164,28 +194,34 @@ function assertProgram(program: string): void {
   assertRootOwned(realpathSync(program))
 }
 
-function readRequest(line: string): Request {
-  if (line.length > requestBytes) throw new Refusal('the request is too long')
-  const value: unknown = JSON.parse(line)
-  if (!isRecord(value)) throw new Refusal('the request is not an object')
-  return value
+function failed(error: unknown): never {
+  if (error instanceof PolicyProblem) return refuse(error.message, true)
+  return refuse(error instanceof Refusal ? error.message : 'the request cannot be carried out')
 }
 
-function refuse(reason: string): never {
-  stdout.write(`fleetupdate root helper: ${reason}\n`)
-  return exit(refusedCode)
+function refuse(reason: string, policy = false): never {
+  const isRule = !policy || reason.startsWith('rule ')
+  const refused = isRule ? reason : `rule "file": ${reason}. Until it is corrected nothing starts here.`
+  stderr.write(`<4>uid ${peer} refused: ${refused}\n`)
+  return answer({ refused, policy }, 126)
+}
+
+function answer(value: object, exitCode = 0): never {
+  stdout.write(`${JSON.stringify(value)}\n`)
+  return exit(exitCode)
 }
 
 function isPrivilege(value: unknown): value is Privilege {
   if (!isRecord(value)) return false
-  const { id, program, args, env } = value
-  const envFits = env === undefined || (isRecord(env) && isTextList(Object.values(env)))
+  const { id, program, args, env: variables = {}, effect = 'change', commands = [] } = value
+  const isText = typeof id === 'string' && typeof program === 'string' && typeof effect === 'string'
+  const areLists = Array.isArray(args) && isTextList(commands)
   return (
-    typeof id === 'string' &&
-    typeof program === 'string' &&
+    isText &&
     program.startsWith('/') &&
-    Array.isArray(args) &&
-    envFits
+    areLists &&
+    isRecord(variables) &&
+    isTextList(Object.values(variables))
   )
 }
 

@@ -13,7 +13,7 @@ export interface CommandContextOptions {
   readonly manifest: Manifest
   readonly stopper: Stopper
   readonly way: PrivilegedWay
-  /** Of output.log, opened for appending. */
+  /** output.log, opened for appending. */
   readonly outputFd: number
   readonly log: Log
   privileges(): Promise<readonly PrivilegeState[]>
@@ -27,7 +27,8 @@ export function createCommandContext(options: CommandContextOptions): CommandCon
     way,
     log,
     privileges,
-    outputFd,
+    output: { fd: outputFd, path: folder.output },
+    scratch: folder.work,
     signal: stopper.signal,
     force: stopper.force,
     started(pid, { keep }) {

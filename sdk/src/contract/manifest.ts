@@ -24,6 +24,10 @@ export const Privilege = Type.Object(
     program: Type.String({ pattern: '^/', maxLength: 256 }),
     args: Type.Array(ArgumentRule, { maxItems: 64 }),
     env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 1024 }))),
+    /** What it does to the machine, in the words of a command's `effect`. Default `change`. The host's policy counts by it. */
+    effect: Type.Optional(Type.Enum(['observe', 'security', 'change'])),
+    /** The commands it is for: where the host's policy allows none of them, it is refused. Default: all. */
+    commands: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 })),
   },
   { additionalProperties: false },
 )
