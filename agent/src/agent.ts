@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import { type AgentFrame, limits } from '@fleetupdate/sdk/protocol'
+import type { ServiceNotice } from '@fleetupdate/sdk/service'
 import { backoffMs, pause } from './backoff.ts'
 import { writeCheckedIn } from './checked-in.ts'
 import { createServerClock } from './clock.ts'
@@ -45,7 +46,11 @@ const bootIdUnknown = 'unknown'
 export async function runAgent(
   config: AgentConfig,
   installation: Installation,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  {
+    log,
+    notice,
+    signal,
+  }: { readonly log: Log; readonly notice: ServiceNotice; readonly signal: AbortSignal },
 ): Promise<void> {
   const folders = config.executors ?? [installation.executors]
   const send = createHttp(config.serverUrl, signal)
@@ -53,6 +58,10 @@ export async function runAgent(
   for (const { id, version, reason } of executors.all)
     log.info(`Executor ${id}`, { version, health: reason === undefined ? 'ok' : 'failed' })
   const store = createIdentityStore(config.stateDir)
+  // Also where it is not enrolled yet: then it waits for its server, and that is no fault.
+  let isTurning = (): boolean => true
+  notice.ready(`Belongs to ${config.serverUrl}`)
+  notice.watch(async () => isTurning(), signal)
   const identity = await identify(config, { store, send, log, signal })
   if (!identity) return
 
@@ -102,6 +111,7 @@ export async function runAgent(
     clock,
     hello: () => helloFrame(config, installation, executors, dispatcher.attempts()),
     opened(welcome) {
+      notice.status(`Connected to ${config.serverUrl}`)
       facts.opened(welcome.factRevision)
       dispatcher.opened()
       const at = new Date().toISOString()
@@ -115,6 +125,7 @@ export async function runAgent(
     log,
     signal,
   })
+  isTurning = () => connection.isTurning
   await dispatcher.recover()
   await Promise.all([connection.run(), facts.run(), sweepNowAndThen(journal, { log, signal })])
   await dispatcher.close()

@@ -12,7 +12,7 @@ import {
   writeSynced,
 } from './durable-file.ts'
 import { errorCode } from './errors.ts'
-import { isRunning, mayStillRun, recordOf } from './process-record.ts'
+import { isRunning, recordOf } from './process-record.ts'
 import { AttemptEnding, AttemptProgress, AttemptRequest, CancelRequest, ProcessRecord } from './schemas.ts'
 
 /**
@@ -157,7 +157,7 @@ export async function runningPrograms(folder: AttemptFolder): Promise<readonly P
   const records = await Promise.all(
     names.map((name) => readJson(folder.file(join('programs', name)), processCheck)),
   )
-  return records.filter((record) => record !== undefined).filter(mayStillRun)
+  return records.filter((record) => record !== undefined).filter(isRunning)
 }
 
 /** What the runner printed about itself, at most its last 2,000 characters. */

@@ -61,7 +61,7 @@ describe('the configuration', () => {
     [
       'agent: { server_url: "http://x", privilege: root }',
       'FLT_AGENT_CONFIG_INVALID',
-      /auto, direct, sudo or none/,
+      /auto, direct, socket, sudo or none/,
     ],
     ['agent: { server_url: "http://x", executors: /opt }', 'FLT_AGENT_CONFIG_INVALID', /list of folders/],
     ['agent: { server_url: "http://x" }\napps: 5', 'FLT_AGENT_CONFIG_INVALID', /apps is not a list/],

@@ -29,9 +29,18 @@ export interface ConnectionOptions {
   readonly signal: AbortSignal
 }
 
+export interface Connection extends Outbox {
+  run(): Promise<void>
+  /** Whether the loop that keeps the session still turns: it took its last step within the time that this step may last. */
+  readonly isTurning: boolean
+}
+
+/** How much longer than planned a step may take on a busy machine. */
+const slackMs = 60_000
 /** How long WebSocket may fail before polls are tried: so that a poll session stands within 15 s. */
 const socketPatienceMs = 14_000
 const socketTimeoutMs = 10_000
+const pollTimeoutMs = 20_000
 const stableMs = 30_000
 /** After a session that came about, however short: the next try comes within 4 s. */
 const mostAfterSession = 2
@@ -42,15 +51,20 @@ const refusedMs = 300_000
  * Keeps one session with the server for as long as the signal lasts: WebSocket first, polls where it fails for 15 s, and WebSocket again within
  * 60 s. `run` resolves when the signal ends.
  */
-export function createConnection(options: ConnectionOptions): Outbox & { run(): Promise<void> } {
+export function createConnection(options: ConnectionOptions): Connection {
   const { log, signal, clock } = options
   const memory: PollMemory = { boot: '' }
   let current: Channel | undefined
   let lastProblem = ''
+  let dueMs = Number.POSITIVE_INFINITY
+  const expectStep = (withinMs: number): void => {
+    dueMs = performance.now() + withinMs + slackMs
+  }
 
   const channelOptions: ChannelOptions = {
     ...options,
     receive(frame) {
+      expectStep(limits.silenceMs)
       if (frame.type === 'ping') current?.send({ type: 'pong' })
       else options.received(frame)
     },
@@ -64,6 +78,7 @@ export function createConnection(options: ConnectionOptions): Outbox & { run(): 
     former?.close()
     clock.sync(channel.welcome.time)
     lastProblem = ''
+    expectStep(limits.silenceMs)
     log.info('Connected to the server.', { way: channel.way, version: channel.welcome.serverVersion })
     options.opened(channel.welcome)
   }
@@ -102,6 +117,7 @@ export function createConnection(options: ConnectionOptions): Outbox & { run(): 
     let failingSinceMs: number | undefined
     while (!signal.aborted) {
       const triedMs = performance.now()
+      expectStep(socketTimeoutMs + pollTimeoutMs)
       failingSinceMs ??= triedMs
       const leftMs = socketPatienceMs - (triedMs - failingSinceMs)
       let opened: Channel | undefined
@@ -132,6 +148,7 @@ export function createConnection(options: ConnectionOptions): Outbox & { run(): 
       }
       failures += 1
       const waitMs = Math.max(backoffMs(failures), delayFloorMs)
+      expectStep(waitMs)
       // Never sleep past the moment at which polls are due.
       const untilPollMs =
         failingSinceMs === undefined ? Infinity : failingSinceMs + socketPatienceMs - performance.now()
@@ -141,6 +158,9 @@ export function createConnection(options: ConnectionOptions): Outbox & { run(): 
   }
   return {
     run,
+    get isTurning() {
+      return performance.now() <= dueMs
+    },
     get online() {
       return current !== undefined
     },

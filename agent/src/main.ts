@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { FleetError, type Log } from '@fleetupdate/sdk'
+import { createServiceNotice } from '@fleetupdate/sdk/service'
 import { enrolAnew, type Installation, runAgent } from './agent.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import { examine } from './doctor/doctor.ts'
@@ -13,6 +14,7 @@ import { agentError, describeError, errorCode } from './errors.ts'
 import { createLog } from './log.ts'
 import { helperSocket } from './privilege/helper-line.ts'
 import { createPrivilegedWay } from './privilege/privilege.ts'
+import { startProcess } from './run.ts'
 import { runAttempt } from './runner/runner.ts'
 import { lockState } from './state-lock.ts'
 import { version } from './version.ts'
@@ -47,8 +49,12 @@ async function run(): Promise<void> {
   process.on('uncaughtException', (error) => log.error(`Uncaught: ${describeError(error)}`))
   process.on('unhandledRejection', (error) => log.error(`Unhandled: ${describeError(error)}`))
   log.info('Agent starts.', { version, server: config.serverUrl, state: config.stateDir })
+  const notice = createServiceNotice(process.env, (program, args, env) => {
+    startProcess({ program, args, env, stdio: ['ignore', 'ignore', 'ignore'] }).on('error', () => undefined)
+  })
+  stopping.addEventListener('abort', () => notice.stopping(), { once: true })
   try {
-    await runAgent(config, installation(config), { log, signal: stopping })
+    await runAgent(config, installation(config), { log, notice, signal: stopping })
   } finally {
     await unlock()
   }

@@ -1,32 +1,26 @@
 import { readFileSync } from 'node:fs'
-import { kill } from 'node:process'
-import { errorCode } from './errors.ts'
 import type { ProcessRecord } from './schemas.ts'
 
 /** What tells one process apart from all others, also after a reboot; undefined where it is gone. Linux only. */
 export function recordOf(pid: number): ProcessRecord | undefined {
   const stat = readStat(pid)
-  return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: readBootId() }
+  if (stat === undefined) return undefined
+  return { pid, startTicks: stat.startTicks, bootId: readBootId(), bootedAt: readBootTime() }
 }
 
 /** Whether exactly this process still runs; a zombie does not. */
 export function isRunning(record: ProcessRecord): boolean {
-  if (record.bootId !== readBootId()) return false
+  if (!isOfThisBoot(record)) return false
   const stat = readStat(record.pid)
   return stat !== undefined && stat.startTicks === record.startTicks && stat.state !== 'Z'
 }
 
 /**
- * The same for a program of root, which is hidden from a process behind ProtectProc=: that something has its number is seen all the same.
- * Where a number was given anew meanwhile, this errs towards "runs".
+ * A container may show one boot id to a service in a sandbox and another to one outside of it [m: systemd-nspawn], but the time of boot
+ * is the same: it moves only when somebody sets the clock.
  */
-export function mayStillRun(record: ProcessRecord): boolean {
-  if (readStat(record.pid) !== undefined) return isRunning(record)
-  try {
-    return kill(record.pid, 0) && record.bootId === readBootId()
-  } catch (error) {
-    return errorCode(error) === 'EPERM' && record.bootId === readBootId()
-  }
+function isOfThisBoot({ bootId, bootedAt }: ProcessRecord): boolean {
+  return bootId === readBootId() || (bootedAt !== undefined && Math.abs(bootedAt - readBootTime()) <= 1)
 }
 
 /** Changes at every boot of the kernel; '' where the kernel does not tell. */
@@ -35,6 +29,15 @@ export function readBootId(): string {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
     return ''
+  }
+}
+
+/** Seconds since 1970; 0 where the kernel does not tell. */
+function readBootTime(): number {
+  try {
+    return Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? 0)
+  } catch {
+    return 0
   }
 }
 

@@ -102,6 +102,7 @@ export const ProcessRecord = Type.Object({
   pid: Type.Integer({ minimum: 1 }),
   startTicks: Type.String(),
   bootId: Type.String(),
+  bootedAt: Type.Optional(Type.Number()),
   /** Set for programs that a cancel may not end. */
   keep: Type.Optional(Type.Boolean()),
 })

@@ -53,11 +53,15 @@ export interface App {
   listen(): Promise<{ readonly port: number; readonly urls: readonly string[] }>
   /** A single-use enrolment token for one new agent; '' where the id is already enrolled. */
   invite(agentId: string): Promise<string>
+  /** Comes back once the thread that writes has answered, whatever its answer is: a lock or a full disk is no reason to start anew. */
+  isAlive(): Promise<boolean>
   /** Undoes everything in reverse order. */
   dispose(): Promise<void>
 }
 
 const pluginTimeoutMs = 10_000
+/** Goes all the way to the file and changes nothing. */
+const proofOfLife = { sql: 'DELETE FROM agents WHERE 0', parameters: [] }
 
 /** The composition root: reads from top to bottom, is disposed in reverse. Touches neither the environment nor the process. */
 export async function buildApp(
@@ -227,6 +231,11 @@ export async function buildApp(
         return listening
       },
       invite: (agentId) => fleet.invite(agentId),
+      isAlive: () =>
+        store.write([proofOfLife]).then(
+          () => true,
+          () => true,
+        ),
       dispose,
     }
   }

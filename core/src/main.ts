@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { FleetError } from '@fleetupdate/sdk'
+import { createServiceNotice } from '@fleetupdate/sdk/service'
 import { buildApp } from './app.ts'
 import { withBuiltIns } from './built-ins.ts'
 import { runCli } from './cli/run-cli.ts'
@@ -45,6 +47,12 @@ async function serve(given: ServerConfig): Promise<void> {
   const app = await buildApp(config, { log, onFatal: stopNow })
   const { port, urls } = await app.listen()
   for (const line of welcome(urls, config.uiUser, app.firstPassword)) console.log(line)
+  const notice = createServiceNotice(process.env, (program, args, env) => {
+    spawn(program, args, { env: { ...env }, cwd: '/', stdio: 'ignore' }).on('error', () => undefined)
+  })
+  const ended = new AbortController()
+  notice.ready(`Serves at ${urls.join(' ')}`)
+  notice.watch(app.isAlive, ended.signal)
   process.send?.({ type: 'ready', url: `http://127.0.0.1:${port}` })
   process.on('message', (message) => {
     if (isInvite(message))
@@ -53,6 +61,8 @@ async function serve(given: ServerConfig): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
       log.info(`Stopping (${signal}).`)
+      ended.abort()
+      notice.stopping()
       app.dispose().then(
         () => process.exit(0),
         (error: unknown) => stopNow(error),

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { agentError } from '../errors.ts'
-import { mayStillRun, recordOf } from '../process-record.ts'
+import { isRunning, recordOf } from '../process-record.ts'
 import type { Program } from '../run.ts'
 import type { HelperAnswer, ProcessRecord } from '../schemas.ts'
 import { askOverSocket, askThroughSudo, type HelperLine } from './helper-line.ts'
@@ -74,7 +74,7 @@ async function waitForEnd(line: HelperLine, record: ProcessRecord | undefined, p
   if (last) throwRefusal(last, program)
   if (last?.exitCode !== undefined) return [last.exitCode, last.signal ?? null] as const
   // The helper was killed, its program was not: only when that has ended may anything else begin.
-  while (record && mayStillRun(record)) await wait(lookMs)
+  while (record && isRunning(record)) await wait(lookMs)
   throw agentError('FLT_PRIVILEGE_LOST', { program })
 }
 

@@ -1,20 +1,32 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
+  existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildAgent } from '../../build.mjs'
 
 const isRoot = process.getuid?.() === 0
+/** Stands for the agent's user. */
+const peer = 64_999
+const attempt = '01890a5d-ac96-774b-bcce-b302099a8057.1'
 let dir = ''
+const state = (...path: string[]): string => join(dir, 'state', ...path)
+const etc = (...path: string[]): string => join(dir, 'etc', ...path)
 
 /** Below a folder that only root may write, as an installation is. */
 beforeAll(async () => {
@@ -22,12 +34,20 @@ beforeAll(async () => {
   dir = mkdtempSync('/opt/fleetupdate-test-')
   chmodSync(dir, 0o755)
   await buildAgent(join(dir, 'agent'))
-  // The policy of this machine must not decide about the test: its folder is the one thing that is changed in the built helper.
+  // This machine's own folders must not decide about the test: they are the one thing that is changed in the built helper.
   const helper = join(dir, 'agent', 'root-helper')
-  const text = readFileSync(helper, 'utf8')
-  expect(text.split('"/etc/orchestrator-agent"')).toHaveLength(2)
-  mkdirSync(join(dir, 'etc'))
-  writeFileSync(helper, text.replace('"/etc/orchestrator-agent"', JSON.stringify(join(dir, 'etc'))))
+  const places = [
+    ['/etc/orchestrator-agent', etc()],
+    ['/var/lib/orchestrator-agent', state()],
+    ['/run/orchestrator-helper/begun', join(dir, 'begun')],
+  ] as const
+  let text = readFileSync(helper, 'utf8')
+  for (const [from, to] of places) {
+    expect(text.split(`"${from}"`), from).toHaveLength(2)
+    text = text.replace(`"${from}"`, JSON.stringify(to))
+  }
+  writeFileSync(helper, text)
+  mkdirSync(etc())
   const id = (name: string, args: unknown[], more: object = {}) => ({
     id: name,
     reason: 'test',
@@ -42,6 +62,9 @@ beforeAll(async () => {
     id('long', ['60'], { program: '/bin/sleep' }),
     id('absent', [], { program: '/usr/bin/absent-program' }),
     id('writable', [], { program: join(dir, 'writable') }),
+    id('status', ['x', '/proc/self/fd/3'], { program: '/usr/bin/cp' }),
+    id('look', ['0.01'], { program: '/bin/sleep', effect: 'observe', commands: ['look'] }),
+    id('mend', ['0.01'], { program: '/bin/sleep', effect: 'security' }),
   ])
   copyFileSync('/bin/true', join(dir, 'writable'))
   chmodSync(join(dir, 'writable'), 0o777)
@@ -49,9 +72,23 @@ beforeAll(async () => {
   chmodSync(join(dir, 'agent', 'executors', 'open', 'package.json'), 0o666)
   symlinkSync(join(dir, 'agent', 'executors', 'demo'), join(dir, 'agent', 'executors', 'link'))
 })
+beforeEach(() => {
+  if (!isRoot) return
+  rmSync(state(), { recursive: true, force: true })
+  mkdirSync(state('attempts', attempt, 'work'), { recursive: true })
+  mkdirSync(state('captures'))
+  for (const file of [state('attempts', attempt, 'output.log'), state('captures', 'out')])
+    writeFileSync(file, '')
+  give(state())
+})
 afterAll(() => {
   if (dir !== '') rmSync(dir, { recursive: true, force: true })
 })
+
+/** To the agent's user. */
+function give(path: string): void {
+  spawnSync('chown', ['-hR', `${peer}:${peer}`, path])
+}
 
 function install(plugin: string, privileges: unknown[]): void {
   const folder = join(dir, 'agent', 'executors', plugin)
@@ -62,33 +99,56 @@ function install(plugin: string, privileges: unknown[]): void {
   )
 }
 
-function ask(request: unknown, options: { uid?: number; more?: string } = {}) {
-  const text = typeof request === 'string' ? request : JSON.stringify(request)
-  const { status, stdout } = spawnSync(process.execPath, [join(dir, 'agent', 'root-helper')], {
-    input: `${text}\n${options.more ?? ''}`,
-    encoding: 'utf8',
-    env: { PATH: '/usr/bin:/bin', EVIL: '1', LD_LIBRARY_PATH: '' },
-    ...(options.uid === undefined ? {} : { uid: options.uid }),
-  })
-  return { status, stdout }
+interface Asked {
+  readonly uid?: number
+  readonly more?: string
+  /** As systemd names the connection; undefined: as sudo starts it. */
+  readonly connection?: string
+  readonly sudoUid?: string
 }
 
-const run = (privilege: string, args: unknown, plugin: unknown = 'demo') => ({
-  verb: 'run',
-  plugin,
-  privilege,
-  args,
+function ask(request: unknown, { uid, more = '', connection, sudoUid = String(peer) }: Asked = {}) {
+  const text = typeof request === 'string' ? request : JSON.stringify(request)
+  const helper = [join(dir, 'agent', 'root-helper'), ...(connection === undefined ? [] : [connection])]
+  const { status, stdout } = spawnSync(process.execPath, helper, {
+    input: `${text}\n${more}`,
+    encoding: 'utf8',
+    env: { PATH: '/usr/bin:/bin', EVIL: '1', SUDO_UID: sudoUid },
+    ...(uid === undefined ? {} : { uid }),
+  })
+  const answers = stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { status, last: answers.at(-1) ?? {}, written: written() }
+}
+
+function written(): string {
+  const file = state('attempts', attempt, 'output.log')
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
+const output = (): string => state('attempts', attempt, 'output.log')
+const run = (privilege: string, args: unknown, more: object = {}) => ({
+  ...{ verb: 'run', plugin: 'demo', privilege, args },
+  ...{ out: output(), err: output() },
+  ...more,
+})
+const ended = { status: 0, last: { exitCode: 0, signal: null } }
+const refused = (reason: unknown = expect.any(String), policy = false) => ({
+  status: 126,
+  last: { refused: reason, policy },
+  written: '',
 })
 
 describe.runIf(isRoot)('the root helper', () => {
   test('runs what a manifest of root declares, and passes the exit code on', () => {
-    expect(ask(run('say', ['%s\\n', 'hello', 'world']))).toEqual({ status: 0, stdout: 'hello\nworld\n' })
-    expect(ask(run('sleep', ['0.01'])).status).toBe(0)
+    expect(ask(run('say', ['%s\\n', 'hello', 'world']))).toEqual({ ...ended, written: 'hello\nworld\n' })
+    expect(ask(run('status', ['x', '/proc/self/fd/3'])).last).toEqual({ exitCode: 1, signal: null })
   })
 
   test('gives the program a fixed environment', () => {
-    const { stdout } = ask(run('env', []))
-    expect(stdout.trim().split('\n').sort()).toEqual([
+    expect(ask(run('env', [])).written.trim().split('\n').sort()).toEqual([
       'DEBIAN_FRONTEND=noninteractive',
       'HOME=/root',
       'LANG=C.UTF-8',
@@ -98,12 +158,21 @@ describe.runIf(isRoot)('the root helper', () => {
 
   test('ends the program on request, and not because its asker is gone', () => {
     const startedMs = Date.now()
-    expect(ask(run('long', ['60']), { more: 'term\n' }).status).toBe(143)
+    expect(ask(run('long', ['60']), { more: 'term\n' }).last).toEqual({ exitCode: -1, signal: 'SIGTERM' })
     expect(Date.now() - startedMs).toBeLessThan(10_000)
-    expect(ask(run('sleep', ['0.01'])).status).toBe(0)
+    expect(ask(run('sleep', ['0.01']))).toMatchObject(ended)
   })
 
-  test('refuses everybody but root', () => {
+  test('knows its asker by the name that systemd gives the connection, or by sudo, and serves the owner of the state folder alone', () => {
+    for (const connection of [`0-4711-${peer}`, `12-4711_88-${peer}`])
+      expect(ask(run('sleep', ['0.01']), { connection, sudoUid: '0' })).toMatchObject(ended)
+    for (const connection of ['0-4711-0', '0-4711-65534', '', `${peer}`, `0-4711-${peer} `])
+      expect(ask(run('sleep', ['0.01']), { connection })).toEqual(refused())
+    for (const sudoUid of ['0', '65534', '', 'x', `0-${peer}x`])
+      expect(ask(run('sleep', ['0.01']), { sudoUid })).toEqual(refused())
+  })
+
+  test('refuses to be anything but root', () => {
     expect(ask(run('say', ['%s\\n']), { uid: 65534 })).toMatchObject({ status: 126 })
   })
 
@@ -116,11 +185,11 @@ describe.runIf(isRoot)('the root helper', () => {
     ['a line break in an argument', run('say', ['%s\\n', 'a\nb'])],
     ['a privilege nobody declared', run('root', [])],
     ['an inherited name as privilege', run('constructor', [])],
-    ['a plugin nobody installed', run('say', [], 'absent')],
-    ['a plugin that climbs', run('say', ['%s\\n'], '../demo')],
-    ['a plugin that is no text', run('say', ['%s\\n'], ['demo'])],
-    ['a plugin behind a link', run('say', ['%s\\n'], 'link')],
-    ['a manifest that others may write', run('say', ['x'], 'open')],
+    ['a plugin nobody installed', run('say', [], { plugin: 'absent' })],
+    ['a plugin that climbs', run('say', ['%s\\n'], { plugin: '../demo' })],
+    ['a plugin that is no text', run('say', ['%s\\n'], { plugin: ['demo'] })],
+    ['a plugin behind a link', run('say', ['%s\\n'], { plugin: 'link' })],
+    ['a manifest that others may write', run('say', ['x'], { plugin: 'open' })],
     ['a program that others may write', run('writable', [])],
     ['a program that is not installed', run('absent', [])],
     ['an unknown verb', { verb: 'shell', args: ['id'] }],
@@ -134,17 +203,90 @@ describe.runIf(isRoot)('the root helper', () => {
     ['nothing', 'null'],
     ['a request of 5 MB', JSON.stringify(run('say', ['%s\\n', 'a'.repeat(5_000_000)]))],
   ])('refuses %s', (_name, request) => {
-    expect(ask(request)).toMatchObject({
-      status: 126,
-      stdout: expect.stringMatching(/^fleetupdate root helper: /),
+    expect(ask(request)).toEqual(refused())
+  })
+
+  describe('writes into files of the asker alone', () => {
+    const inside = (...path: string[]) => state('attempts', attempt, ...path)
+    test.each<[string, () => string]>([
+      ['a file elsewhere', () => etc('policy.yaml')],
+      ['a path that climbs', () => inside('..', '..', '..', 'etc', 'shadow')],
+      ['a link to a file of root', () => link(etc('target'), inside('link'))],
+      ['a link to a folder', () => join(link(etc(), inside('folder')), 'target')],
+      ['a work folder that is a link', () => workLink()],
+      ['an attempt that is a link', () => attemptLink()],
+      ['a hard link to a file of root', () => hardLink(etc('target'))],
+      ['a second name of its own file', () => hardLink(output())],
+      ['a file of somebody else', () => foreign()],
+      ['a folder', () => inside('work')],
+      ['a pipe', () => pipe()],
+      ['a file that is not there', () => inside('work', 'none')],
+      ['a path with a NUL', () => `${output()}\0`],
+      ['a path with a line break', () => `${output()}\n`],
+      ['a descriptor', () => '/proc/self/fd/1'],
+      ['a sibling of the state folder', () => `${state()}-evil/captures/out`],
+    ])('not into %s', (_name, prepare) => {
+      writeFileSync(etc('target'), '')
+      const path = prepare()
+      for (const files of [{ out: path }, { err: path }, { status: path }])
+        expect(ask(run('say', ['%s\\n', 'x'], files))).toEqual(
+          refused(expect.stringContaining('output file')),
+        )
+      expect(readFileSync(etc('target'), 'utf8')).toBe('')
+      for (const name of readdirSync(etc())) rmSync(etc(name), { recursive: true })
     })
+
+    test.each([1, null, ['x'], {}, ''])('not into %j', (out) => {
+      expect(ask(run('sleep', ['0.01'], { out }))).toEqual(refused(expect.stringContaining('output file')))
+    })
+
+    test('appends, tells output from errors, and hands apt a file for its progress', () => {
+      writeFileSync(output(), 'before\n')
+      expect(ask(run('say', ['%s\\n', 'after'], { err: state('captures', 'out') })).written).toBe(
+        'before\nafter\n',
+      )
+      const status = state('attempts', attempt, 'work', 'status')
+      writeFileSync(status, '')
+      give(status)
+      ask(run('status', ['x', '/proc/self/fd/3'], { status, err: state('captures', 'out') }))
+      expect(readFileSync(state('captures', 'out'), 'utf8')).toContain('cp: ')
+      expect(lstatSync(output()).uid).toBe(peer)
+    })
+
+    const link = (to: string, from: string): string => {
+      symlinkSync(to, from)
+      return from
+    }
+    const workLink = (): string => {
+      rmSync(inside('work'), { recursive: true })
+      return join(link(etc(), inside('work')), 'target')
+    }
+    const attemptLink = (): string => {
+      mkdirSync(etc('work'))
+      const other = attempt.replace(/1$/, '2')
+      return join(link(etc(), state('attempts', other)), 'target')
+    }
+    const hardLink = (to: string): string => {
+      linkSync(to, inside('hard'))
+      return inside('hard')
+    }
+    const foreign = (): string => {
+      writeFileSync(inside('foreign'), '')
+      chownSync(inside('foreign'), 65534, 65534)
+      return inside('foreign')
+    }
+    const pipe = (): string => {
+      spawnSync('mkfifo', [inside('pipe')])
+      give(inside('pipe'))
+      return inside('pipe')
+    }
   })
 
   test('says of each privilege whether it would work', () => {
     const privileges = ['say', 'absent', 'none'].map((privilege) => ({ plugin: 'demo', privilege }))
-    const { status, stdout } = ask({ verb: 'probe', privileges })
+    const { status, last } = ask({ verb: 'probe', privileges })
     expect(status).toBe(0)
-    expect(JSON.parse(stdout)).toEqual([
+    expect(last.privileges).toEqual([
       { ok: true },
       { ok: false, missing: 'the program /usr/bin/absent-program is not installed' },
       { ok: false, missing: 'the executor "demo" declares no such privilege' },
@@ -152,39 +294,74 @@ describe.runIf(isRoot)('the root helper', () => {
   })
 
   describe("keeps the owner's policy, whoever asks", () => {
-    const policy = (text: string): void => writeFileSync(join(dir, 'etc', 'policy.yaml'), text)
+    const policy = (text: string): void => writeFileSync(etc('policy.yaml'), text)
+    const rule = (name: string) => refused(expect.stringMatching(new RegExp(`^rule "${name}"`)), true)
     afterEach(() => {
-      rmSync(join(dir, 'etc'), { recursive: true })
-      mkdirSync(join(dir, 'etc'))
+      for (const folder of [etc(), join(dir, 'begun')]) rmSync(folder, { recursive: true, force: true })
+      mkdirSync(etc())
     })
 
     test.each([
-      ['mode', 'mode: observe', 'mode'],
-      ['commands', 'commands: { other: all }', 'commands'],
-      ['commands', 'commands: { demo: [] }', 'commands'],
-    ])('rule %s: %s', (_name, text, rule) => {
+      ['mode', 'mode: observe'],
+      ['mode', 'mode: security-only'],
+      ['commands', 'commands: { other: all }'],
+      ['commands', 'commands: { demo: [] }'],
+      ['windows', "windows: [{ from: '00:00', to: '00:00' }]"],
+    ])('rule %s: %s', (name, text) => {
       policy(text)
-      expect(ask(run('sleep', ['0.01']))).toMatchObject({
-        status: 126,
-        stdout: expect.stringContaining(`policy rule "${rule}"`),
-      })
+      expect(ask(run('sleep', ['0.01']))).toEqual(rule(name))
       expect(ask({ verb: 'probe', privileges: [] }).status).toBe(0)
     })
 
+    test('by what a privilege does and is for', () => {
+      policy('mode: security-only')
+      expect(ask(run('mend', ['0.01']))).toMatchObject(ended)
+      policy('mode: observe')
+      expect(ask(run('look', ['0.01']))).toEqual(rule('mode'))
+      policy('commands: { demo: [look] }')
+      expect(ask(run('look', ['0.01']))).toMatchObject(ended)
+      policy('commands: { demo: [run] }')
+      expect(ask(run('look', ['0.01']))).toEqual(rule('commands'))
+      policy("windows: [{ from: '00:00', to: '00:00' }]")
+      expect(ask(run('look', ['0.01']))).toMatchObject(ended)
+    })
+
+    test('rule windows: what began in one goes on past its end, for half a day, and nothing else does', () => {
+      policy("windows: [{ from: '00:00', to: '23:59' }, { from: '23:00', to: '01:00' }]")
+      expect(ask(run('sleep', ['0.01']))).toMatchObject(ended)
+      policy("windows: [{ from: '00:00', to: '00:00' }]")
+      expect(ask(run('sleep', ['0.01']))).toMatchObject(ended)
+      const other = attempt.replace(/1$/, '2')
+      mkdirSync(state('attempts', other))
+      renameSync(output(), state('attempts', other, 'output.log'))
+      const path = state('attempts', other, 'output.log')
+      expect(ask(run('sleep', ['0.01'], { out: path, err: path }))).toEqual(rule('windows'))
+      renameSync(path, output())
+      const longAgo = new Date(Date.now() - 13 * 3_600_000)
+      utimesSync(join(dir, 'begun', attempt), longAgo, longAgo)
+      expect(ask(run('sleep', ['0.01']))).toEqual(rule('windows'))
+      const capture = state('captures', 'out')
+      expect(ask(run('sleep', ['0.01'], { out: capture, err: capture }))).toEqual(rule('windows'))
+    })
+
     test('rule kill-switch, for runners too', () => {
-      writeFileSync(join(dir, 'etc', 'kill-switch'), '')
-      const start = { verb: 'start', commandId: '01890a5d-ac96-774b-bcce-b302099a8057', epoch: 1 }
-      for (const request of [run('sleep', ['0.01']), start])
-        expect(ask(request).stdout).toContain('policy rule "kill-switch"')
+      writeFileSync(etc('kill-switch'), '')
+      const start = { verb: 'start', commandId: attempt.slice(0, -2), epoch: 1 }
+      for (const request of [run('sleep', ['0.01']), start]) expect(ask(request)).toEqual(rule('kill-switch'))
     })
 
     test('and nothing at all where it is not understood, or others may write it', () => {
       policy('mode: everything')
-      expect(ask(run('sleep', ['0.01'])).stdout).toContain('mode in')
+      expect(ask(run('sleep', ['0.01']))).toEqual(rule('file'))
       policy('mode: full')
       expect(ask(run('sleep', ['0.01'])).status).toBe(0)
-      chmodSync(join(dir, 'etc', 'policy.yaml'), 0o666)
-      expect(ask(run('sleep', ['0.01'])).stdout).toContain('must belong to root')
+      chmodSync(etc('policy.yaml'), 0o666)
+      expect(ask(run('sleep', ['0.01']))).toEqual(rule('file'))
+      chmodSync(etc('policy.yaml'), 0o644)
+      chownSync(etc(), peer, peer)
+      rmSync(etc('policy.yaml'))
+      expect(ask(run('sleep', ['0.01']))).toEqual(refused(expect.stringContaining('must belong to root')))
+      chownSync(etc(), 0, 0)
     })
   })
 })

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import {
   accessSync,
   constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -71,6 +72,8 @@ async function handle(line: string): Promise<void> {
   if (lstatSync(state).uid !== peer) throw new Refusal(`only the user who owns ${state} may ask`)
   const request: unknown = line.length < requestLength ? JSON.parse(line) : undefined
   if (!isRecord(request)) throw new Refusal('the request is not an object, or too long')
+  // Without it there is no policy; with it, nobody else may have taken the policy away.
+  if (existsSync(policyFolder)) assertRootOwned(policyFolder)
   if (request.verb === 'probe') probe(request)
   else if (request.verb === 'run') run(request, await readPolicy(policyFolder, [0]))
   else if (request.verb === 'start') start(request, await readPolicy(policyFolder, [0]))

@@ -1,0 +1,1 @@
+export { createServiceNotice, type ServiceNotice, type StartNotifier } from './service-notice.ts'
