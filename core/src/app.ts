@@ -8,6 +8,7 @@ import { createAudit } from './audit/create-audit.ts'
 import { refusedRequest } from './audit/refused-request.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { auditStateRoutes } from './audit/state-routes.ts'
+import { authorize } from './auth/authorize.ts'
 import { createConsolePeers } from './auth/console-peers.ts'
 import { createPeople } from './auth/create-people.ts'
 import { openMasterKeyOf } from './auth/existing-master-key.ts'
@@ -128,9 +129,7 @@ export async function buildApp(
     })
 
     const bundles = await openInstalledBundles(config.dataDir)
-    const { secrets } = people
-    const psk =
-      config.serverPsk === undefined ? await secrets.getOrMake('server-psk') : Buffer.from(config.serverPsk)
+    const psk = config.serverPsk === undefined ? undefined : Buffer.from(config.serverPsk)
     const release = await findAgentRelease(config, log)
     const fleet = await createFleet({
       store,
@@ -139,7 +138,10 @@ export async function buildApp(
       bus,
       log,
       hook,
+      masterKey,
       psk,
+      approveAll: config.approveAllEnrolments,
+      keyRotationMs: config.keyRotationDays * 24 * 3_600_000,
       contracts: host.contracts,
       publicUrls: config.publicUrls,
       installerSha256: (serverUrl) => release && servedInstaller(release, serverUrl).sha256,
@@ -208,8 +210,12 @@ export async function buildApp(
       version: serverVersion,
       agents: fleet.registry,
       commands: fleet.queue,
-      submit: (plugin, agentId, command, input, options) =>
-        fleet.queue.submit({ type: 'plugin', id: plugin }, agentId, `${plugin}.${command}`, input, options),
+      async submit(plugin, agentId, command, input, options) {
+        const name = `${plugin}.${command}`
+        const { role } = host.contracts.command(name)
+        authorize({ plugin }, 'submit', { plugin: name.split('.', 1)[0] ?? '', role })
+        return fleet.queue.submit({ type: 'plugin', id: plugin }, agentId, name, input, options)
+      },
       readFacts: (agentId, plugin) => fleet.registry.readFacts(agentId, plugin),
       onFactsStored: (plugin, handler) => fleet.facts.onStored(plugin, handler),
       provideOutput: (output) => hook.provide(output),

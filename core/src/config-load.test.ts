@@ -12,6 +12,8 @@ describe('reading the settings', () => {
       dataDir: resolve('data'),
       masterKeyFile: resolve('data/master.key'),
       serverPsk: undefined,
+      approveAllEnrolments: false,
+      keyRotationDays: 30,
       uiUser: 'admin',
       uiPassword: undefined,
       uiPasswordHash: undefined,

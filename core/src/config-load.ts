@@ -24,6 +24,8 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
     dataDir,
     masterKeyFile: resolve(settings.MASTER_KEY_FILE ?? defaultKeyFile(dataDir)),
     serverPsk: settings.SERVER_PSK,
+    approveAllEnrolments: settings.ENROLMENT_APPROVAL === 'always',
+    keyRotationDays: settings.KEY_ROTATION_DAYS,
     uiUser: settings.UI_USER,
     uiPassword: settings.UI_PASSWORD,
     uiPasswordHash: settings.UI_PASSWORD_HASH,

@@ -5,8 +5,12 @@ export interface ServerConfig {
   /** Absolute. */
   readonly dataDir: string
   readonly masterKeyFile: string
-  /** Enrolment secret; made and kept in the data folder where the environment has none. */
+  /** Enrolment secret; undefined: agents enrol by token alone. */
   readonly serverPsk: string | undefined
+  /** Every enrolment waits until an admin approves. */
+  readonly approveAllEnrolments: boolean
+  /** 0: agents keep their keys. */
+  readonly keyRotationDays: number
   readonly uiUser: string
   readonly uiPassword: string | undefined
   readonly uiPasswordHash: string | undefined

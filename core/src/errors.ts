@@ -105,6 +105,19 @@ export const catalogue = {
     status: 400,
     message: 'The Host header is no plain name and port. Set PUBLIC_URL to the address that machines use.',
   },
+  FLT_AGENT_QUARANTINED: {
+    status: 403,
+    message:
+      'This identity is in quarantine: {reason} Release it on the server: POST /api/agents/{id}/release.',
+  },
+  FLT_AGENT_NO_KEY: {
+    status: 409,
+    message: 'The agent "{id}" speaks another protocol and has no key. There is nothing to change.',
+  },
+  FLT_AGENT_NOT_QUARANTINED: {
+    status: 409,
+    message: 'The agent "{id}" is not in quarantine; there is nothing to release.',
+  },
   FLT_ENROL_ID_TAKEN: {
     status: 409,
     message: 'The id "{id}" is already enrolled. Choose another, or reset it: POST /api/agents/{id}/reset.',
@@ -121,8 +134,19 @@ export const catalogue = {
   },
   FLT_ENROL_TOKEN_STANDING: {
     status: 409,
-    message:
-      'SERVER_PSK is a setting, not a token. Change it in the environment of the server and start it again.',
+    message: 'The server has no SERVER_PSK. Set it in its environment and start it again, or make a token.',
+  },
+  FLT_ENROL_WAITING: {
+    status: 409,
+    message: 'Waiting for approval: an admin must let "{id}" in. See GET /api/enrolment/requests.',
+  },
+  FLT_ENROL_DECLINED: {
+    status: 403,
+    message: 'An admin refused the enrolment of "{id}". Ask for a new token, then start the agent again.',
+  },
+  FLT_ENROL_REQUEST_UNKNOWN: {
+    status: 404,
+    message: 'No enrolment waits under the id "{id}". See GET /api/enrolment/requests.',
   },
   FLT_COMMAND_UNKNOWN: {
     status: 404,

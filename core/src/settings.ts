@@ -86,12 +86,26 @@ export const ServerSettings = Type.Object({
       minLength: 1,
       maxLength: 1024,
       description:
-        'The secret that agents prove to know when they enrol (`agent.psk`); 16 characters or more.',
+        'A standing secret that agents prove to know when they enrol (`agent.psk`); 16 characters or more. It can be turned off in the dashboard.',
       must: 'must have 1 to 1024 characters',
-      otherwise: 'made at the first start and kept',
+      otherwise: 'none: agents enrol with invitations and tokens',
       isSecret: true,
     }),
   ),
+  ENROLMENT_APPROVAL: Type.String({
+    default: 'asked',
+    pattern: '^(asked|always)$',
+    description:
+      'Whether new agents wait until an admin lets them in: `always`, or `asked` for those whose token says so. An invitation for one id needs no approval.',
+    must: 'must be "asked" or "always"',
+  }),
+  KEY_ROTATION_DAYS: Type.Integer({
+    default: 30,
+    minimum: 0,
+    maximum: 3650,
+    description: 'After how many days an agent gets a new key by itself; 0: never.',
+    must: 'must be a whole number from 0 (never) to 3650',
+  }),
   UI_USER: Type.String({
     default: 'admin',
     maxLength: 128,

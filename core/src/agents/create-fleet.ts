@@ -14,9 +14,12 @@ import type { EventBus } from '../events/bus.ts'
 import type { Route } from '../http/routes.ts'
 import type { ContractRegistry } from '../plugins/registry.ts'
 import type { Store } from '../store/store.ts'
+import { createAdmission } from './admission.ts'
 import { createDelivery, type DeliverableBundles } from './delivery.ts'
 import { createEnrolment } from './enrolment.ts'
-import { createEnrolmentTokens } from './enrolment-tokens.ts'
+import { createConclusion } from './enrolment-conclusion.ts'
+import { createEnrolmentRequests } from './enrolment-requests.ts'
+import { createEnrolmentTokens, standingToken } from './enrolment-tokens.ts'
 import { createExecutorSets, type ExecutorCounts } from './executor-sets.ts'
 import { createExternal } from './external.ts'
 import { followContracts } from './facets.ts'
@@ -26,11 +29,16 @@ import { createFleetIndex } from './fleet-index.ts'
 import { createPollGateway } from './gateway/gateway-poll.ts'
 import { createSocketGateway } from './gateway/gateway-socket.ts'
 import { createInbound } from './gateway/inbound.ts'
+import { createKeyRotation } from './key-rotation.ts'
 import { createPresence, storeAllOffline } from './presence.ts'
+import { createQuarantine } from './quarantine.ts'
 import { type AgentRegistry, createRegistry, loadIndex } from './registry.ts'
+import { requestRoutes } from './request-routes.ts'
 import { createRevocation } from './revocation.ts'
 import { agentRoutes } from './routes.ts'
+import { createTickets } from './tickets.ts'
 import { tokenRoutes } from './token-routes.ts'
+import { trustRoutes } from './trust-routes.ts'
 
 /** The server's heart: agents, their channels, and the command queue. */
 export interface Fleet {
@@ -57,8 +65,14 @@ export interface FleetOptions {
   readonly contracts: ContractRegistry
   readonly hook: OutputHook
   readonly log: Log
-  /** The bytes of SERVER_PSK. */
-  readonly psk: Uint8Array
+  /** From which the keys of session tickets are derived. */
+  readonly masterKey: Uint8Array
+  /** The bytes of SERVER_PSK, where it is set. */
+  readonly psk: Uint8Array | undefined
+  /** Every enrolment waits until it is approved, whatever its token says. */
+  readonly approveAll?: boolean
+  /** How old the key of an agent gets; 0: it is never changed by itself. Default 30 days. */
+  readonly keyRotationMs?: number
   readonly publicUrls: readonly URL[]
   /** SHA-256 of the installer for machines that reach this server by that address; undefined: there is none. */
   readonly installerSha256?: (serverUrl: string) => string | undefined
@@ -75,7 +89,8 @@ const pruneNoncesMs = 60_000
 /** Composes the rooms agents/ and commands/ on a migrated store. */
 export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { store, sealer, audit, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
-  const { now = Date.now, installerSha256 = () => undefined } = options
+  const { now = Date.now, approveAll = false, keyRotationMs = 30 * 24 * 3_600_000 } = options
+  const { installerSha256 = () => undefined } = options
   const index = createFleetIndex()
   const executors = createExecutorSets()
   await storeAllOffline(store, now())
@@ -115,11 +130,33 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     silentMs,
     now,
   })
-  const inbound = createInbound({ store, presence, facts, commands: queue.frames, log })
+  const quarantine = createQuarantine({ store, audit, keys, index, presence, bus, now })
+  const rotation = createKeyRotation({
+    ...{ store, sealer, audit, keys, index, presence, bus, log, now },
+    intervalMs: keyRotationMs,
+  })
+  const admission = createAdmission({
+    ...{ presence, quarantine, log },
+    tickets: createTickets(store, options.masterKey),
+    keyUsed: rotation.keyUsed,
+    live(session, hello) {
+      if (session.isNextKey) {
+        keys.forget(session.agentId)
+        bus.emit('agent.rekeyed', { agentId: session.agentId })
+      }
+      queue.frames.hello(session, hello)
+      rotation.live(session)
+    },
+  })
+  const commands = queue.frames
+  const inbound = createInbound({ store, presence, facts, commands, admission, rekey: rotation.frame, log })
   const report = (error: unknown): void => log.error('A poll failed', { error: String(error) })
   const delivery = createDelivery({ bundles: options.bundles, signatures, presence, bus, log })
   const wanted = (): WantedExecutors => delivery.wanted()
-  const socket = createSocketGateway({ store, signatures, presence, inbound, log, version, wanted, now })
+  const socket = createSocketGateway({
+    ...{ store, signatures, presence, inbound, log, version, wanted, now },
+    addressOf: ({ socket }) => socket.remoteAddress ?? '',
+  })
   const poll = createPollGateway({
     store,
     signatures,
@@ -132,8 +169,11 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     now,
   })
 
-  const tokens = createEnrolmentTokens({ store, sealer, now })
-  const enrolment = createEnrolment({ store, sealer, audit, keys, tokens, index, bus, psk, now })
+  const tokens = createEnrolmentTokens({ store, sealer, psk, now })
+  if (psk) await store.write([standingToken(store, now())])
+  const conclude = createConclusion({ store, audit, keys, index, bus, now })
+  const requests = createEnrolmentRequests({ store, audit, bus, conclude, now })
+  const enrolment = createEnrolment({ store, sealer, tokens, requests, conclude, approveAll, now })
   const revocation = createRevocation({
     store,
     keys,
@@ -160,7 +200,12 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     facts: factHooks,
     routes: [
       ...agentRoutes({ registry, enrolment, revocation, poll, delivery }),
-      ...tokenRoutes({ store, tokens, audit, publicUrls, installerSha256, now }),
+      ...tokenRoutes({
+        ...{ store, tokens, audit, publicUrls, installerSha256, now },
+        hasPsk: psk !== undefined,
+      }),
+      ...requestRoutes({ requests }),
+      ...trustRoutes({ rotation, quarantine, revocation, publicUrls, installerSha256 }),
       ...commandRoutes({ queue, registry, contracts }),
     ],
     handleUpgrade: socket.handleUpgrade,
@@ -186,6 +231,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
       unfollow()
       delivery.dispose()
       queue.dispose()
+      rotation.dispose()
       await presence.dispose()
       socket.dispose()
       poll.dispose()

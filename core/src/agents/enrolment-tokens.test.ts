@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { startTestFleet, type TestFleet } from './testing/test-fleet.ts'
+import { psk, startTestFleet, type TestFleet } from './testing/test-fleet.ts'
 import { enrol } from './testing/wire-agent.ts'
 
 let fleet: TestFleet
@@ -92,6 +92,29 @@ describe('an enrolment token', () => {
     expect((await make({ ttlSeconds: 3_000_000 })).code).toBe('FLT_HTTP_INVALID')
   })
 
+  test('for a group enrols the ids that match, and no others', async () => {
+    const made = await make({ group: 'web-*', uses: 5 })
+    expect(await codes([use('web-1', made)])).toEqual(['ok'])
+    expect(await codes([use('db-1', made)])).toEqual(['FLT_ENROL_REFUSED'])
+    expect(await codes([use('xweb-1', made)])).toEqual(['FLT_ENROL_REFUSED'])
+    expect((await list())[1]).toMatchObject({ group: 'web-*', used: 1 })
+    expect((await make({ group: '*****' })).code).toBe('FLT_HTTP_INVALID')
+    expect((await make({ group: 'web-*', agentId: 'web-9' })).code).toBe('FLT_HTTP_INVALID')
+  })
+
+  test('that stands, SERVER_PSK, is turned off and on, also over a restart', async () => {
+    const path = '/api/enrolment/tokens/psk'
+    const join = (id: string) => codes([enrol(fleet.url, id, { id: 'psk', text: psk })])
+    expect(await join('vm-01')).toEqual(['ok'])
+    expect((await list())[0]).toMatchObject({ id: 'psk', state: 'open', used: 1, uses: null })
+    expect((await fleet.call('DELETE', path)).status).toBe(200)
+    fleet = await fleet.restart()
+    expect((await list())[0]).toMatchObject({ id: 'psk', state: 'ended' })
+    expect(await join('vm-02')).toEqual(['FLT_ENROL_REFUSED'])
+    expect((await fleet.call('POST', path, {})).body).toMatchObject({ state: 'open', approval: false })
+    expect(await join('vm-02')).toEqual(['ok'])
+  })
+
   test('is for admins: an operator neither makes, sees nor ends one', async () => {
     const operator = { 'x-role': 'operator' }
     const path = '/api/enrolment/tokens'
@@ -101,6 +124,5 @@ describe('an enrolment token', () => {
       await fleet.call('DELETE', `${path}/psk`, undefined, operator),
     ]
     expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
-    expect((await fleet.call('DELETE', `${path}/psk`)).body.code).toBe('FLT_ENROL_TOKEN_STANDING')
   })
 })

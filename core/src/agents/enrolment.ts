@@ -11,14 +11,14 @@ import {
   newEphemeralKey,
   type Transcript,
 } from '@fleetupdate/sdk/protocol'
-import type { Audit } from '../audit/create-audit.ts'
-import { type AgentKeys, rootContext } from '../auth/agent-keys.ts'
+import { rootContext } from '../auth/agent-keys.ts'
 import type { Sealer } from '../auth/sealer.ts'
 import { fleetError } from '../errors.ts'
-import type { EventBus } from '../events/bus.ts'
-import type { Store, WriteStatement } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { kidAfter } from './agent-kid.ts'
+import type { ConcludeEnrolment } from './enrolment-conclusion.ts'
+import type { EnrolmentRequests } from './enrolment-requests.ts'
 import type { EnrolmentTokens } from './enrolment-tokens.ts'
-import type { FleetIndex } from './fleet-index.ts'
 
 type Start = Extract<EnrolRequest, { step: 'start' }>
 type Finish = Extract<EnrolRequest, { step: 'finish' }>
@@ -27,20 +27,18 @@ type Finish = Extract<EnrolRequest, { step: 'finish' }>
 export interface Enrolment {
   /** `client` is the address it came from; one address can only have so many enrolments open. */
   start(request: Start, client: string): Promise<EnrolStarted>
-  /** The same answer for the same request, also after a restart. */
+  /** The same answer for the same request, also after a restart. Throws FLT_ENROL_WAITING while somebody must approve it. */
   finish(request: Finish): Promise<EnrolFinished>
 }
 
 export interface EnrolmentOptions {
   readonly store: Store
   readonly sealer: Sealer
-  readonly audit: Audit
-  readonly keys: AgentKeys
   readonly tokens: EnrolmentTokens
-  readonly index: FleetIndex
-  readonly bus: EventBus
-  /** UTF-8 bytes of SERVER_PSK. */
-  readonly psk: Uint8Array
+  readonly requests: EnrolmentRequests
+  readonly conclude: ConcludeEnrolment
+  /** Every enrolment waits until it is approved, whatever its token says. */
+  readonly approveAll: boolean
   readonly now: () => number
 }
 
@@ -51,6 +49,7 @@ interface Pending {
   readonly expiresMs: number
   /** What the id's row must still say when the enrolment ends; 0: no row. */
   readonly generation: number
+  readonly approval: boolean
   finishing: Promise<EnrolFinished> | undefined
 }
 
@@ -59,7 +58,7 @@ const openAtOnce = 10_000
 const openPerClient = 2_000
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
-  const { store, sealer, audit, keys, tokens, index, bus, psk, now } = options
+  const { store, sealer, tokens, requests, now } = options
   const pending = new Map<string, Pending>()
   const perClient = new Map<string, number>()
 
@@ -77,66 +76,54 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       close(id)
     }
   }
+  const time = (): string => new Date(now()).toISOString()
 
   const conclude = async (open: Pending, proof: string): Promise<EnrolFinished> => {
     const { transcript, root, generation, client } = open
-    const { agentId, secretId, kid, enrolmentId } = transcript
-    const answer = confirmation(root, 'server', transcript)
-    const key = {
-      kid,
-      sealedRoot: sealer.seal(root, rootContext(agentId)),
-      enrolmentId,
+    const { agentId, secretId } = transcript
+    const serverConfirmation = confirmation(root, 'server', transcript)
+    const sealedRoot = sealer.seal(root, rootContext(agentId))
+    const proven = {
+      transcript,
+      sealedRoot,
       agentConfirmation: proof,
-      serverConfirmation: answer,
+      serverConfirmation,
+      generation,
+      client,
     }
-    const use = secretId === 'psk' ? [] : tokens.useStatements(secretId)
+    const use = tokens.useStatements(secretId)
+    const usedUp = async () =>
+      (await tokens.open(secretId)) === undefined ? fleetError('FLT_ENROL_REFUSED') : undefined
+    if (!open.approval) {
+      await options.conclude(proven, use, usedUp)
+      return { confirmation: serverConfirmation, time: time() }
+    }
     try {
-      await store.write([
-        agentStatement(store, agentId, generation, now()),
-        store.read
-          .insertInto('agent_keys')
-          .values({ agentId, ...key })
-          .onConflict((conflict) => conflict.column('agentId').doUpdateSet(key))
-          .compile(),
-        ...use,
-        audit.row({
-          actor: { type: 'agent', id: agentId },
-          action: 'agent.enrolled',
-          target: agentId,
-          address: client,
-          details: { secretId, generation: generation + 1 },
-        }),
-      ])
+      await requests.add(proven, use)
     } catch (error) {
-      if (!isConflict(error)) throw error
-      const isUsedUp = use.length > 0 && (await tokens.open(secretId)) === undefined
-      throw isUsedUp ? fleetError('FLT_ENROL_REFUSED') : fleetError('FLT_ENROL_ID_TAKEN', { id: agentId })
+      throw (await usedUp()) ?? error
     }
-    keys.forget(agentId)
-    index.put({
-      id: agentId,
-      generation: generation + 1,
-      enrolledAt: now(),
-      revoked: false,
-      online: false,
-      lastSeenMs: null,
-      facets: index.get(agentId)?.facets ?? {},
-    })
-    bus.emit('agent.enrolled', { agentId })
-    return { confirmation: answer, time: new Date(now()).toISOString() }
+    throw fleetError('FLT_ENROL_WAITING', { id: agentId })
   }
 
-  /** The answer of an enrolment that was already concluded, to whoever proves again to be its agent. */
-  const repeated = async ({ agentId, enrolmentId, confirmation: proof }: Finish): Promise<EnrolFinished> => {
+  /** The answer of an enrolment that was already concluded or waits, to whoever proves again to be its agent. */
+  const repeated = async (finish: Finish): Promise<EnrolFinished> => {
+    const { agentId, enrolmentId, confirmation: proof } = finish
     const row = await store.read
       .selectFrom('agent_keys')
       .select(['enrolmentId', 'agentConfirmation', 'serverConfirmation'])
       .where('agentId', '=', agentId)
       .executeTakeFirst()
-    if (row?.enrolmentId !== enrolmentId) throw fleetError('FLT_ENROL_EXPIRED')
-    if (!equalBytes(Buffer.from(row.agentConfirmation), Buffer.from(proof)))
-      throw fleetError('FLT_ENROL_REFUSED')
-    return { confirmation: row.serverConfirmation, time: new Date(now()).toISOString() }
+    if (row?.enrolmentId === enrolmentId) {
+      requireProof(proof, row.agentConfirmation)
+      return { confirmation: row.serverConfirmation, time: time() }
+    }
+    const request = await requests.find(enrolmentId, agentId)
+    if (request?.state === 'refused') throw fleetError('FLT_ENROL_DECLINED', { id: agentId })
+    if (request?.state !== 'waiting') throw fleetError('FLT_ENROL_EXPIRED')
+    requireProof(proof, request.agentConfirmation ?? '')
+    if (finish.about && request.about === '{}') await requests.describe(enrolmentId, finish.about)
+    throw fleetError('FLT_ENROL_WAITING', { id: agentId })
   }
 
   return {
@@ -144,12 +131,13 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       closeOld()
       if (pending.size >= openAtOnce || (perClient.get(client) ?? 0) >= openPerClient)
         throw fleetError('FLT_ENROL_BUSY', {}, { details: { seconds: 60 } })
-      const token = secretId === 'psk' ? undefined : await tokens.open(secretId)
-      const isUsable = secretId === 'psk' || (token && (token.agentId ?? agentId) === agentId)
+      const token = await tokens.open(secretId)
       const row = await store.read
         .selectFrom('agents')
-        .select(['generation', 'revokedAt'])
-        .where('id', '=', agentId)
+        .leftJoin('agent_keys', 'agent_keys.agentId', 'agents.id')
+        .leftJoin('agent_next_keys', 'agent_next_keys.agentId', 'agents.id')
+        .select(['generation', 'revokedAt', 'agent_keys.kid', 'agent_next_keys.kid as nextKid'])
+        .where('agents.id', '=', agentId)
         .executeTakeFirst()
       if (row && (token?.agentId !== agentId || row.revokedAt === null))
         throw fleetError('FLT_ENROL_ID_TAKEN', { id: agentId })
@@ -159,24 +147,26 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         agentId,
         secretId,
         enrolmentId: randomBytes(16).toString('base64url'),
-        kid: `k${generation + 1}`,
+        kid: kidAfter(row?.nextKid ?? row?.kid ?? `k${generation}`),
         agentKey,
         serverKey: own.publicKey,
       }
       // Whether the secret id is right is only told to who knows the secret: a wrong one goes on with a random secret.
-      const secret = isUsable ? (token?.secret ?? psk) : randomBytes(32)
+      const secret = token?.enrols(agentId) ? token.secret : randomBytes(32)
       const root = deriveOrRefuse(() => deriveRootKey(own, agentKey, secret, transcript))
       pending.set(transcript.enrolmentId, {
         transcript,
         root,
         client,
         generation,
+        // Whoever reset an id and gave away its token has approved already.
+        approval: (options.approveAll && token?.agentId !== agentId) || token?.approval === true,
         expiresMs: now() + openMs,
         finishing: undefined,
       })
       perClient.set(client, (perClient.get(client) ?? 0) + 1)
       const { enrolmentId, kid, serverKey } = transcript
-      return { enrolmentId, kid, serverKey, time: new Date(now()).toISOString() }
+      return { enrolmentId, kid, serverKey, time: time() }
     },
     async finish(request) {
       closeOld()
@@ -201,39 +191,8 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   }
 }
 
-/** Takes the id: a new row, or the row of an identity that was ended and not enrolled again meanwhile. */
-function agentStatement(store: Store, id: string, generation: number, nowMs: number): WriteStatement {
-  const fresh = { enrolledAt: nowMs, revokedAt: null, removedAt: null, generation: generation + 1 }
-  const query =
-    generation === 0
-      ? store.read
-          .insertInto('agents')
-          .values({
-            id,
-            ...fresh,
-            online: 0,
-            onlineChangedAt: nowMs,
-            lastSeenAt: null,
-            agentVersion: null,
-            bootId: null,
-            executors: '[]',
-            apps: '[]',
-            factRevision: 0,
-          })
-          .onConflict((conflict) => conflict.doNothing())
-          .compile()
-      : store.read
-          .updateTable('agents')
-          .set({ ...fresh, lastSeenAt: null })
-          .where('id', '=', id)
-          .where('generation', '=', generation)
-          .where('revokedAt', 'is not', null)
-          .compile()
-  return { sql: query.sql, parameters: query.parameters, expectedRows: 1 }
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT'
+function requireProof(given: string, expected: string): void {
+  if (!equalBytes(Buffer.from(given), Buffer.from(expected))) throw fleetError('FLT_ENROL_REFUSED')
 }
 
 function deriveOrRefuse(derive: () => Buffer): Buffer {

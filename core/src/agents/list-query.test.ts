@@ -13,6 +13,7 @@ const entry = (id: string, facets: AgentEntry['facets'] = {}, online = false): A
   generation: 1,
   enrolledAt: 0,
   revoked: false,
+  quarantine: undefined,
   online,
   lastSeenMs: null,
   facets,
@@ -44,7 +45,9 @@ describe('filters', () => {
   })
 
   test('that nobody knows are refused with the names that are known', () => {
-    expect(() => parseFilter('nothing', names)).toThrow('Known: all, online, offline, os.outdated')
+    expect(() => parseFilter('nothing', names)).toThrow(
+      'Known: all, online, offline, quarantined, os.outdated',
+    )
     expect(() => parseSort('-nothing', names)).toThrow('There is no sort "nothing"')
   })
 

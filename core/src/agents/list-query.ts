@@ -18,11 +18,12 @@ const fields: Readonly<Record<string, (entry: AgentEntry) => StoredFacet>> = {
   enrolledAt: (entry) => entry.enrolledAt,
 }
 
-/** Reads `all`, `online`, `offline`, `facet`, `!facet` or `facet=value`; throws FLT_FILTER_UNKNOWN for a name that nobody has. */
+/** Reads `all`, `online`, `offline`, `quarantined`, `facet`, `!facet` or `facet=value`; throws FLT_FILTER_UNKNOWN for a name that nobody has. */
 export function parseFilter(text: string | undefined, names: FacetNames): Matches {
   if (text === undefined || text === '' || text === 'all') return () => true
   if (text === 'online') return (entry) => entry.online
   if (text === 'offline') return (entry) => !entry.online
+  if (text === 'quarantined') return (entry) => entry.quarantine !== undefined
   const negated = text.startsWith('!')
   const [name = '', ...rest] = (negated ? text.slice(1) : text).split('=')
   const facet = names.get(name)?.qualified
@@ -30,7 +31,7 @@ export function parseFilter(text: string | undefined, names: FacetNames): Matche
     throw fleetError('FLT_FILTER_UNKNOWN', {
       kind: 'filter',
       name: name.slice(0, 130),
-      known: ['all', 'online', 'offline', ...names.keys()].join(', '),
+      known: ['all', 'online', 'offline', 'quarantined', ...names.keys()].join(', '),
     })
   const wanted = rest.length === 0 ? undefined : rest.join('=')
   return ({ facets }) => {

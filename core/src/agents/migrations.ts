@@ -107,4 +107,56 @@ export const agentMigrations: readonly Migration[] = [
       await table.addColumn('note', 'text', (c) => c.notNull().defaultTo('')).execute()
     },
   },
+  {
+    name: '0003-trust',
+    async up(db) {
+      const agents = db.schema.alterTable('agents')
+      await agents.addColumn('quarantinedAt', 'integer').execute()
+      await agents.addColumn('quarantineReason', 'text').execute()
+      await agents.addColumn('rotateWantedAt', 'integer').execute()
+      const keys = db.schema.alterTable('agent_keys')
+      await keys.addColumn('createdAt', 'integer', (c) => c.notNull().defaultTo(0)).execute()
+      await db.schema
+        .createTable('agent_next_keys')
+        .addColumn('agentId', 'text', (c) => c.primaryKey())
+        .addColumn('kid', 'text', (c) => c.notNull())
+        .addColumn('sealedRoot', 'blob', (c) => c.notNull())
+        .addColumn('confirmation', 'text', (c) => c.notNull())
+        .addColumn('createdAt', 'integer', (c) => c.notNull())
+        .execute()
+      const sessions = db.schema.alterTable('agent_sessions')
+      await sessions.addColumn('ticket', 'integer', (c) => c.notNull().defaultTo(0)).execute()
+      await sessions.addColumn('ticketNonce', 'text', (c) => c.notNull().defaultTo('')).execute()
+      const tokens = db.schema.alterTable('enrolment_tokens')
+      await tokens.addColumn('idPattern', 'text').execute()
+      await tokens.addColumn('approval', 'integer', (c) => c.notNull().defaultTo(0)).execute()
+      await db.schema
+        .createTable('enrolment_requests')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('agentId', 'text', (c) => c.notNull())
+        .addColumn('secretId', 'text', (c) => c.notNull())
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('address', 'text', (c) => c.notNull())
+        .addColumn('about', 'text', (c) => c.notNull().defaultTo('{}'))
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('createdAt', 'integer', (c) => c.notNull())
+        .addColumn('expiresAt', 'integer', (c) => c.notNull())
+        .addColumn('decidedAt', 'integer')
+        .addColumn('decidedBy', 'text')
+        .execute()
+      await db.schema
+        .createIndex('enrolment_requests_state')
+        .on('enrolment_requests')
+        .columns(['state', 'createdAt'])
+        .execute()
+      await db.schema
+        .createTable('enrolment_request_keys')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('kid', 'text', (c) => c.notNull())
+        .addColumn('sealedRoot', 'blob', (c) => c.notNull())
+        .addColumn('agentConfirmation', 'text', (c) => c.notNull())
+        .addColumn('serverConfirmation', 'text', (c) => c.notNull())
+        .execute()
+    },
+  },
 ]

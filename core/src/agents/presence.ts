@@ -5,13 +5,17 @@ import type { Store, WriteStatement } from '../store/store.ts'
 import type { ExecutorSets } from './executor-sets.ts'
 import type { FleetIndex } from './fleet-index.ts'
 import { type AgentSession, closeCodes } from './session.ts'
+import { noTicket, type Ticket } from './tickets.ts'
 
 /** Who is connected. One live session per agent: the newer replaces the older. */
 export interface Presence {
   sessionOf(agentId: string): AgentSession | undefined
   isLive(session: AgentSession): boolean
-  /** Makes a session the live one, durably; false where a still newer one came first, or the agent is gone. */
-  begin(session: AgentSession, hello: AgentFrameOf<'hello'>): Promise<boolean>
+  /**
+   * Makes a session the live one, durably; false where a still newer one came first, or the agent is gone or in quarantine. Throws
+   * FLT_STORE_CONFLICT where the ticket it showed is not the newest any more.
+   */
+  begin(session: AgentSession, hello: AgentFrameOf<'hello'>, terms?: BeginTerms): Promise<boolean>
   heard(session: AgentSession): void
   /** Stores what a live agent says about its executors after its hello. */
   executorsChanged(session: AgentSession, reports: readonly ExecutorReport[]): Promise<void>
@@ -19,12 +23,19 @@ export interface Presence {
   sendAll(frame: ServerFrame): void
   readonly liveCount: number
   end(session: AgentSession): void
-  /** Ends the session of an agent that was removed or reset. */
-  expel(agentId: string): void
+  /** Ends the session of an agent that was removed or reset, or is in quarantine. */
+  expel(agentId: string, why?: 'revoked' | 'quarantined'): void
   /** Ms since the agent was heard, at most since this server started; agents that are not listed are silent for ever. */
   silentMs(agentId: string): number
   /** Writes what is only in memory, and closes every session. */
   dispose(): Promise<void>
+}
+
+export interface BeginTerms {
+  /** The ticket of its hello, which must still be the newest, and the one that takes its place. */
+  readonly shown: Ticket
+  readonly next: Ticket
+  readonly more: readonly WriteStatement[]
 }
 
 export interface PresenceOptions {
@@ -99,11 +110,18 @@ export function createPresence(options: PresenceOptions): Presence {
   return {
     sessionOf: (agentId) => live.get(agentId),
     isLive: (session) => live.get(session.agentId) === session,
-    async begin(session, hello) {
+    async begin(session, hello, terms = withoutTicket) {
       const { agentId } = session
-      const [next] = await store.write(beginStatements(store, { agentId, hello, instanceId, nowMs: now() }))
-      session.epoch = Number(next?.rows[0]?.sessionEpoch ?? 0)
+      const [begun] = await store.write([
+        ...beginStatements(store, { agentId, hello, instanceId, terms, nowMs: now() }),
+        ...terms.more,
+      ])
+      session.epoch = Number(begun?.rows[0]?.sessionEpoch ?? 0)
       const entry = index.get(agentId)
+      if (entry?.quarantine) {
+        session.close(closeCodes.quarantined, 'This identity is in quarantine.')
+        return false
+      }
       if (!entry || entry.revoked || entry.generation !== session.generation) {
         session.close(closeCodes.revoked, 'This identity was ended.')
         return false
@@ -154,9 +172,10 @@ export function createPresence(options: PresenceOptions): Presence {
       return live.size
     },
     end: (session) => void end(session),
-    expel(agentId) {
+    expel(agentId, why = 'revoked') {
       const session = live.get(agentId)
-      session?.close(closeCodes.revoked, 'The agent was removed or reset.')
+      if (why === 'revoked') session?.close(closeCodes.revoked, 'The agent was removed or reset.')
+      else session?.close(closeCodes.quarantined, 'This identity is in quarantine.')
       if (session) void end(session)
     },
     silentMs(agentId) {
@@ -180,21 +199,40 @@ interface Beginning {
   readonly agentId: string
   readonly hello: AgentFrameOf<'hello'>
   readonly instanceId: string
+  readonly terms: BeginTerms
   readonly nowMs: number
 }
 
+const withoutTicket: BeginTerms = { shown: noTicket, next: noTicket, more: [] }
+
 /** The first statement returns the new session's epoch. */
 function beginStatements(store: Store, beginning: Beginning): readonly WriteStatement[] {
-  const { agentId, hello, instanceId, nowMs } = beginning
+  const { agentId, hello, instanceId, nowMs, terms } = beginning
+  const { shown, next } = terms
+  const ticket = { ticket: next.number, ticketNonce: next.nonce }
   const session = store.read
     .insertInto('agent_sessions')
-    .values({ agentId, sessionEpoch: 1, instanceId })
+    .values({ agentId, sessionEpoch: 1, instanceId, ...ticket })
     .onConflict((conflict) =>
       conflict
         .column('agentId')
-        .doUpdateSet((eb) => ({ sessionEpoch: eb('agent_sessions.sessionEpoch', '+', 1), instanceId })),
+        .doUpdateSet((eb) => ({
+          sessionEpoch: eb('agent_sessions.sessionEpoch', '+', 1),
+          instanceId,
+          ...ticket,
+        }))
+        .where(({ eb, or, and }) =>
+          or([
+            eb('agent_sessions.ticket', '<', shown.number),
+            and([
+              eb('agent_sessions.ticket', '=', shown.number),
+              eb('agent_sessions.ticketNonce', '=', shown.nonce),
+            ]),
+          ]),
+        ),
     )
     .returning('sessionEpoch')
+    .compile()
   const apps = JSON.stringify(hello.apps ?? [])
   const agent = store.read
     .updateTable('agents')
@@ -208,7 +246,7 @@ function beginStatements(store: Store, beginning: Beginning): readonly WriteStat
       apps: apps.length <= maxAppsLength ? apps : '[]',
     })
     .where('id', '=', agentId)
-  return [session.compile(), agent.compile()]
+  return [{ sql: session.sql, parameters: session.parameters, expectedRows: 1 }, agent.compile()]
 }
 
 /** Only what is known: a newer agent may tell more. */

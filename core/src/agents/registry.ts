@@ -14,7 +14,7 @@ import {
   parseSearch,
   parseSort,
 } from './list-query.ts'
-import { isoTime, viewAgents } from './view.ts'
+import { isoTime, viewAgents, viewQuarantine } from './view.ts'
 
 export interface AgentListQuery {
   readonly filter?: string
@@ -38,7 +38,7 @@ export interface AgentRegistry {
   get(id: string): Promise<AgentView | undefined>
   list(query: AgentListQuery): Promise<AgentList>
   /** What lists show of an agent, from memory; undefined where it is not listed. */
-  summary(id: string): Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets'> | undefined
+  summary(id: string): Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets' | 'quarantine'> | undefined
   /** `all`, `online`, `offline`, and each boolean facet by its qualified and, where only one plugin has it, its short name. */
   counts(): Readonly<Record<string, number>>
   /** Ids of all agents that a filter matches. */
@@ -62,6 +62,8 @@ export function createRegistry(deps: {
       online: index.online,
       offline: index.size - index.online,
     }
+    const quarantined = index.quarantined()
+    if (quarantined > 0) result.quarantined = quarantined
     for (const [name, { qualified }] of contracts.facetNames()) {
       const count = index.countTrue(qualified)
       if (count > 0 || isBoolean(index, qualified)) result[name] = count
@@ -106,6 +108,7 @@ export function createRegistry(deps: {
           status: entry.online ? 'online' : 'offline',
           lastSeenAt: entry.lastSeenMs === null ? null : isoTime(entry.lastSeenMs),
           facets: entry.facets,
+          ...viewQuarantine(entry),
         }
       )
     },
@@ -145,15 +148,20 @@ export async function loadIndex(store: Store, index: FleetIndex, executorSets: E
   const agents = await store.read
     .selectFrom('agents')
     .select(['id', 'generation', 'enrolledAt', 'revokedAt', 'lastSeenAt', 'executors'])
+    .select(['quarantinedAt', 'quarantineReason'])
     .where('removedAt', 'is', null)
     .execute()
-  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt, executors } of agents) {
+  for (const { id, generation, enrolledAt, revokedAt, lastSeenAt, executors, ...row } of agents) {
     executorSets.put(id, executors)
     index.put({
       id,
       generation,
       enrolledAt,
       revoked: revokedAt !== null,
+      quarantine:
+        row.quarantinedAt === null
+          ? undefined
+          : { sinceMs: row.quarantinedAt, reason: row.quarantineReason ?? '' },
       online: false,
       lastSeenMs: lastSeenAt,
       facets: facets.get(id) ?? {},

@@ -75,13 +75,20 @@ export function createRevocation(options: RevocationOptions): Revocation {
       const { token, expiresAtMs, statements } = tokens.create({ agentId, createdBy: by.actor.id })
       const end = store.read
         .updateTable('agents')
-        .set({ revokedAt: now(), online: 0, onlineChangedAt: now() })
+        .set({
+          revokedAt: now(),
+          online: 0,
+          onlineChangedAt: now(),
+          quarantinedAt: null,
+          quarantineReason: null,
+        })
         .where('id', '=', agentId)
         .compile()
       await store.write([end, ...statements, audit.row({ ...by, action: 'agent.reset', target: agentId })])
       keys.forget(agentId)
       const entry = index.get(agentId)
       if (entry) entry.revoked = true
+      index.setQuarantine(agentId, undefined)
       presence.expel(agentId)
       bus.emit('agent.updated', { agentId })
       await onRevoked(agentId)

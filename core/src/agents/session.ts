@@ -1,4 +1,5 @@
-import type { AgentFrame, ServerFrame } from '@fleetupdate/sdk/protocol'
+import type { AgentFrame, AgentFrameOf, ServerFrame } from '@fleetupdate/sdk/protocol'
+import type { Ticket, TicketVerdict } from './tickets.ts'
 
 /** Close codes of docs/reference/protocol.md section 4. */
 export const closeCodes = {
@@ -8,6 +9,7 @@ export const closeCodes = {
   revoked: 4403,
   silent: 4408,
   replaced: 4409,
+  quarantined: 4410,
 } as const
 export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes]
 
@@ -15,6 +17,16 @@ export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes]
 export interface AgentSession {
   readonly agentId: string
   readonly generation: number
+  /** The name of the key it came with; '' for agents of other protocols. */
+  readonly kid: string
+  /** That key is the second one, and takes the place of the first when this session begins. */
+  readonly isNextKey: boolean
+  /** Where it comes from; '' where that is not known. */
+  readonly address: string
+  /** Of its hello. */
+  bootId: string
+  /** Set between hello and the confirmed ticket: nothing else of it counts until then. */
+  waiting: WaitingSession | undefined
   /** Grows with each session of the agent; 0 until hello is stored. */
   epoch: number
   lastHeardMs: number
@@ -24,4 +36,13 @@ export interface AgentSession {
   draining: Promise<void> | undefined
   send(frame: ServerFrame): void
   close(code: CloseCode, reason: string): void
+}
+
+/** What the hello said, and the ticket that the agent must confirm. */
+export interface WaitingSession {
+  readonly hello: AgentFrameOf<'hello'>
+  readonly verdict: TicketVerdict
+  readonly next: Ticket & { readonly text: string }
+  /** The agent confirmed; the store is being asked. */
+  isConfirmed: boolean
 }

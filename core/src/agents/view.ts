@@ -14,6 +14,12 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
     .select(['id', 'agentVersion', 'executors', 'apps'])
     .where('id', 'in', ids)
     .execute()
+  const keys = await store.read
+    .selectFrom('agent_keys')
+    .select(['agentId', 'createdAt'])
+    .where('agentId', 'in', ids)
+    .execute()
+  const keyOf = new Map(keys.map(({ agentId, createdAt }) => [agentId, createdAt]))
   const facts = await store.read
     .selectFrom('agent_facts')
     .selectAll()
@@ -30,12 +36,25 @@ export async function viewAgents(store: Store, entries: readonly AgentEntry[]): 
       enrolledAt: isoTime(entry.enrolledAt),
       lastSeenAt: entry.lastSeenMs === null ? null : isoTime(entry.lastSeenMs),
       agentVersion: row?.agentVersion ?? null,
+      ...viewKey(keyOf.get(entry.id), entry),
+      ...viewQuarantine(entry),
       executors: JSON.parse(row?.executors ?? '[]'),
       apps: JSON.parse(row?.apps ?? '[]'),
       ...viewFacts(factsOf.get(entry.id) ?? []),
       facets: entry.facets,
     }
   })
+}
+
+/** Where an agent is in quarantine: since when, and why. */
+export function viewQuarantine({ quarantine }: AgentEntry): Pick<AgentView, 'quarantine'> {
+  if (!quarantine) return {}
+  return { quarantine: { since: isoTime(quarantine.sinceMs), reason: quarantine.reason } }
+}
+
+/** Agents of other protocols have no key. */
+function viewKey(createdAt: number | undefined, entry: AgentEntry): Pick<AgentView, 'keyRotatedAt'> {
+  return createdAt === undefined ? {} : { keyRotatedAt: isoTime(createdAt || entry.enrolledAt) }
 }
 
 /** Unix ms as ISO 8601 UTC. */

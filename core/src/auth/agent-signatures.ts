@@ -88,11 +88,10 @@ export function createAgentSignatures(options: AgentSignatureOptions): AgentSign
       const problem = request.headers['signature-input'] === undefined ? 'missing' : 'malformed'
       throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem] })
     }
-    const found = keys.get(parameters.keyId.agentId)
+    const found = keys.get(parameters.keyId.agentId, parameters.keyId.kid)
     const key = found instanceof Promise ? await found : found
     const problem = failure(request, key?.a2s ?? nobody)
-    if (problem || !key || key.kid !== parameters.keyId.kid)
-      throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem ?? 'signature'] })
+    if (problem || !key) throw fleetError('FLT_AUTH_SIGNATURE', { problem: problems[problem ?? 'signature'] })
     const signed = { key, nonce: parameters.nonce, signature: String(request.headers.signature) }
     const refusal = refuse(key, parameters.created, now(), () => nonces.use(key.agentId, parameters.nonce))
     return refusal ? { ...signed, refusal } : signed
@@ -138,6 +137,8 @@ function refuse(
   if (Math.abs(created - nowMs / 1000) > limits.clockWindowSeconds)
     return fleetError('FLT_AUTH_CLOCK', { seconds }, { details: { time: new Date(nowMs).toISOString() } })
   if (key.revoked) return fleetError('FLT_AGENT_REVOKED')
+  if (key.quarantine !== undefined)
+    return fleetError('FLT_AGENT_QUARANTINED', { id: key.agentId, reason: key.quarantine })
   return useNonce() ? undefined : fleetError('FLT_AUTH_REPLAY')
 }
 

@@ -1,6 +1,6 @@
 import type { Role } from '@fleetupdate/sdk'
 import { describe, expect, test } from 'vitest'
-import { authorize } from './authorize.ts'
+import { authorize, frameStages } from './authorize.ts'
 import { createWorkQueue } from './work-queue.ts'
 
 describe('a role', () => {
@@ -8,7 +8,7 @@ describe('a role', () => {
   test.each(roles)('%s includes the ones before it and no other', (role) => {
     const passes = roles.map((needed) => {
       try {
-        authorize({ name: 'x', role }, needed)
+        authorize({ name: 'x', role }, 'call', { role: needed })
         return true
       } catch (error) {
         expect(error).toMatchObject({ code: 'FLT_AUTH_FORBIDDEN', status: 403 })
@@ -19,8 +19,48 @@ describe('a role', () => {
   })
 
   test.each(['', 'root', 'constructor', '__proto__'])('that does not exist ("%s") may nothing', (role) => {
-    expect(() => authorize({ name: 'x', role: role as Role }, 'viewer')).toThrow(/needs the role viewer/)
-    expect(() => authorize({ name: 'x', role: 'admin' }, role as Role)).toThrow(/needs the role/)
+    expect(() => authorize({ name: 'x', role: role as Role }, 'call', { role: 'viewer' })).toThrow(
+      /needs the role viewer/,
+    )
+    expect(() => authorize({ name: 'x', role: 'admin' }, 'call', { role: role as Role })).toThrow(
+      /needs the role/,
+    )
+  })
+})
+
+describe('authorize', () => {
+  const may = (...asked: Parameters<typeof authorize>): boolean => {
+    try {
+      authorize(...asked)
+      return true
+    } catch {
+      return false
+    }
+  }
+  const frames = Object.keys(frameStages) as (keyof typeof frameStages)[]
+
+  test('lets an agent send hello alone at first, then its ticket alone, and nothing else ever', () => {
+    const sent = (stage: 'greeting' | 'waiting' | 'live') =>
+      frames.filter((frame) => may({ agentId: 'a', stage }, 'send', { frame }))
+    expect(sent('greeting')).toEqual(['hello'])
+    expect(sent('waiting')).toEqual(['ticket', 'ping', 'pong'])
+    expect(sent('live')).not.toContain('hello')
+    expect(may({ agentId: 'a', stage: 'live' }, 'submit', { plugin: 'p', role: 'viewer' })).toBe(false)
+    expect(may({ agentId: 'a', stage: 'live' }, 'call', { role: 'viewer' })).toBe(false)
+    expect(may({ agentId: 'a', stage: 'live' }, 'send', { frame: 'constructor' as never })).toBe(false)
+  })
+
+  test('lets a plugin submit its own commands alone', () => {
+    expect(may({ plugin: 'reboot' }, 'submit', { plugin: 'reboot', role: 'admin' })).toBe(true)
+    expect(may({ plugin: 'reboot' }, 'submit', { plugin: 'services', role: 'viewer' })).toBe(false)
+    expect(may({ plugin: 'reboot' }, 'call', { role: 'viewer' })).toBe(false)
+    expect(may({ plugin: 'reboot' }, 'send', { frame: 'result' })).toBe(false)
+  })
+
+  test('lets nobody but an agent send a frame', () => {
+    expect(may({ name: 'ada', role: 'admin' }, 'send', { frame: 'result' })).toBe(false)
+    expect(may({ console: 'root' }, 'send', { frame: 'result' })).toBe(false)
+    expect(may({ console: 'root' }, 'call', { role: 'admin' })).toBe(true)
   })
 })
 

@@ -88,7 +88,7 @@ export function apiTokenRoutes(deps: {
         if (apiTokenOf(subject.sessionId) !== undefined) throw fleetError('FLT_TOKEN_NEEDS_LOGIN')
         const { name, role, days, user } = readTerms(call.body)
         const owner = await ownerOf(subject, user)
-        authorize(owner, role)
+        authorize(owner, 'grant', { role })
         const expiresAt = now() + days * dayMs
         const made = tokens.create({ userId: owner.userId, name, role, expiresAt })
         const details = { name, role, days, ...(user === undefined ? {} : { user }) }

@@ -20,6 +20,7 @@ const readInvitation = answerOf(
   Type.Object({ token: Type.String(), expiresAt: Type.String(), command: Type.String() }),
 )
 const readReset = answerOf(Type.Object({ id: Type.String(), token: Type.String(), expiresAt: Type.String() }))
+const readReleased = answerOf(Type.Object({ command: Type.String() }))
 const id: Operand = { name: 'ID', summary: 'the id of the agent: letters, digits, dot, dash, underscore' }
 const yes = { yes: { summary: 'Do not ask' } }
 
@@ -136,10 +137,50 @@ const remove: Verb = {
   },
 }
 
+const rotate: Verb = {
+  summary: 'Give a machine a new key now; it gets one by itself every KEY_ROTATION_DAYS',
+  details: [
+    'The old key is good until the new one was used. A machine that is away gets its key when it is back.',
+  ],
+  operands: [id],
+  options: apiOptions,
+  examples: ['vm-01'],
+  run: (call) =>
+    withApi(call, async (api) => {
+      const json = await api.send('POST', `${pathOf(call)}/keys/rotate`)
+      return { lines: [`${checkedId(call)} gets a new key as soon as it is connected.`], json }
+    }),
+}
+
+const release: Verb = {
+  summary: 'End the quarantine of a machine whose identity seemed to be copied',
+  details: [
+    'By default its identity ends, and one machine gets a new one with the line that is printed.',
+    'With --restored the identity stays: say so only where one machine alone exists, whose snapshot was restored.',
+  ],
+  operands: [id],
+  options: {
+    restored: { summary: 'There is one machine alone, whose snapshot was restored' },
+    ...yes,
+    ...apiOptions,
+  },
+  examples: ['vm-01', 'vm-01 --restored'],
+  async run(call) {
+    const way = call.has('restored') ? 'restored' : 'reset'
+    await insist(call, `Release "${checkedId(call)}" from quarantine?`)
+    return withApi(call, async (api) => {
+      const json = await api.send('POST', `${pathOf(call)}/release`, { way })
+      if (way === 'restored') return { lines: [`${checkedId(call)} is let in again.`], json }
+      const { command } = readReleased(json)
+      return { lines: ['Paste this line on the machine that is to stay:', '', `  ${command}`], json }
+    })
+  },
+}
+
 /** The machines of the fleet. */
 export const agentNoun: Noun = {
   summary: 'The machines of the fleet',
-  verbs: { list, show, invite, reset, remove },
+  verbs: { list, show, invite, reset, rotate, release, remove },
 }
 
 function pathOf(call: Call): string {

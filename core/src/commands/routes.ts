@@ -56,6 +56,11 @@ export function commandRoutes(deps: {
 }): readonly Route[] {
   const { queue, registry, contracts } = deps
 
+  const require = ({ subject }: RouteCall, command: string): void =>
+    authorize(subject, 'submit', {
+      plugin: command.split('.', 1)[0] ?? '',
+      role: contracts.command(command).role,
+    })
   const submitOne = (
     call: RouteCall,
     agentId: string,
@@ -63,7 +68,7 @@ export function commandRoutes(deps: {
     input: unknown,
     more: SubmitOptions,
   ) => {
-    authorize(call.subject, contracts.command(command).role)
+    require(call, command)
     return queue.submit(causeOf(call), agentId, command, input, { ...more, ...keyOf(call) })
   }
 
@@ -107,7 +112,7 @@ export function commandRoutes(deps: {
       bodyLimit: 4 * 1024 * 1024,
       handle(call) {
         const { command, input = {}, targets, ...more } = readBatch(call.body)
-        authorize(call.subject, contracts.command(command).role)
+        require(call, command)
         const agentIds = 'agents' in targets ? targets.agents : registry.match(targets.filter)
         const wanted = { agentIds, meaning: targets }
         return queue.submitBatch(causeOf(call), wanted, command, input, { ...more, ...keyOf(call) })

@@ -1,15 +1,24 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { LiveSubscription } from '@fleetupdate/sdk'
+import { FleetError, type LiveSubscription, type Role } from '@fleetupdate/sdk'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { authorize } from '../auth/authorize.ts'
+import { fleetError } from '../errors.ts'
 import type { SignedIn } from '../http/routes.ts'
 
 /** The live socket of browsers: one per tab, many topics. */
 export interface LiveHub {
-  /** Registers a topic; `open` runs for each subscriber and sends until its signal aborts. Returns the function that removes it. */
-  topic(name: string, open: (subscription: LiveSubscription) => void | Promise<void>): () => void
+  /**
+   * Registers a topic; `open` runs for each subscriber of at least that role (default viewer) and sends until its signal aborts. Returns
+   * the function that removes it.
+   */
+  topic(
+    name: string,
+    open: (subscription: LiveSubscription) => void | Promise<void>,
+    rule?: { readonly role: Role },
+  ): () => void
   /** Takes over an upgrade request of somebody who was let in. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, subject: SignedIn): void
   /** Ends the sockets of a session that was ended. */
@@ -29,11 +38,14 @@ const clientMessage = Compile(
   }),
 )
 
-type Open = Parameters<LiveHub['topic']>[1]
+interface Topic {
+  readonly open: Parameters<LiveHub['topic']>[1]
+  readonly role: Role
+}
 
 export function createLiveHub(report: (error: unknown) => void): LiveHub {
   const server = new WebSocketServer({ noServer: true, maxPayload: 16 * 1024, perMessageDeflate: false })
-  const topics = new Map<string, Open>()
+  const topics = new Map<string, Topic>()
   const sockets = new Map<WebSocket, string>()
   const alive = new WeakSet<WebSocket>()
   const heartbeat = setInterval(() => {
@@ -46,9 +58,9 @@ export function createLiveHub(report: (error: unknown) => void): LiveHub {
   heartbeat.unref()
 
   return {
-    topic(name, open) {
+    topic(name, open, { role } = { role: 'viewer' }) {
       if (topics.has(name)) throw new Error(`the live topic "${name}" is already served`)
-      topics.set(name, open)
+      topics.set(name, { open, role })
       return () => topics.delete(name)
     },
     accept(request, socket, head, subject) {
@@ -75,11 +87,17 @@ export function createLiveHub(report: (error: unknown) => void): LiveHub {
             return refuse(ws, topic, 'FLT_LIVE_TOO_MANY', 'Unsubscribe from a topic first.')
           const serve = topics.get(topic.split(':', 1)[0] ?? '')
           if (!serve) return refuse(ws, topic, 'FLT_LIVE_UNKNOWN', `There is no topic "${topic}".`)
+          try {
+            authorize(subject, 'follow', serve)
+          } catch (error) {
+            const known = error instanceof FleetError ? error : fleetError('FLT_AUTH_REQUIRED')
+            return refuse(ws, topic, known.code, known.message)
+          }
           const abort = new AbortController()
           open.set(topic, abort)
           const subscription = createSubscription(ws, topic, message.from ?? 0, subject, abort.signal)
           Promise.resolve()
-            .then(() => serve(subscription))
+            .then(() => serve.open(subscription))
             .catch((error: unknown) => {
               report(error)
               refuse(ws, topic, 'FLT_LIVE_FAILED', 'This topic failed. Subscribe again.')

@@ -2,7 +2,7 @@ import type { AgentView, CommandView } from '@fleetupdate/sdk'
 import type { EventBus } from './bus.ts'
 import type { LiveHub } from './live.ts'
 
-export type AgentSummary = Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets'>
+export type AgentSummary = Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets' | 'quarantine'>
 
 export interface TopicSources {
   /** What lists show of an agent; undefined where it was removed. */
@@ -15,7 +15,7 @@ export interface TopicSources {
 const coalesceMs = 250
 const itemsPerMessage = 500
 
-/** The core's own live topics: `agents`, `commands`, `command:<id>`, `plugins`, `notices`. Returns what ends them. */
+/** The core's own live topics: `agents`, `commands`, `command:<id>`, `plugins`, `notices`, and `enrolment` for admins. Returns what ends them. */
 export function registerTopics(live: LiveHub, bus: EventBus, sources: TopicSources): () => void {
   const ends = [
     live.topic('agents', ({ send, signal }) => {
@@ -73,6 +73,17 @@ export function registerTopics(live: LiveHub, bus: EventBus, sources: TopicSourc
         bus.on('plugin.changed', ({ id }) => flush(id)),
       )
     }),
+    live.topic(
+      'enrolment',
+      ({ send, signal }) => {
+        const flush = collect(coalesceMs, signal, async (ids) => void send({ changed: ids }))
+        until(
+          signal,
+          bus.on('enrolment.changed', ({ id }) => flush(id)),
+        )
+      },
+      { role: 'admin' },
+    ),
     live.topic('notices', ({ send, signal }) => {
       until(
         signal,

@@ -11,6 +11,8 @@ export interface DirectCall {
   readonly target: string
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
+  /** Where it comes from. */
+  readonly address: string
 }
 
 /** A JSON answer and the headers that are its own. */
@@ -40,6 +42,7 @@ export function handleDirectly(answer: AnswerDirectly): Route['handle'] {
       target: request.raw.url ?? '',
       headers: request.headers,
       body: rawBodyOf(request),
+      address: request.ip,
     })
     // As text, so that it leaves in one write with the head.
     return reply
@@ -70,7 +73,8 @@ export function registerDirectRoutes(server: Server, routes: readonly Route[], o
       return
     }
     readBody(request, (body) => {
-      const call = { method: request.method ?? '', target: request.url ?? '', headers: request.headers, body }
+      const { method = '', url = '', headers, socket } = request
+      const call = { method, target: url, headers, body, address: socket.remoteAddress ?? '' }
       answer(call).then(
         (given) => send(response, security, given),
         (error) => {

@@ -61,7 +61,7 @@ export async function requireRole(
   if (!subject) throw fleetError('FLT_AUTH_REQUIRED')
   // Before the role is looked at, so that the audit can name who was refused.
   request.subject = subject
-  authorize(subject, role)
+  authorize(subject, 'call', { role })
   return subject
 }
 

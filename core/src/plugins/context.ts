@@ -27,7 +27,7 @@ export function createContext(
     output: { provide: (store) => disposers.add(services.provideOutput(store)) },
     db: parts.db,
     http: parts.http,
-    live: { topic: (name, open) => disposers.add(services.live.topic(name, open)) },
+    live: { topic: (name, open, rule) => disposers.add(services.live.topic(name, open, rule)) },
     events: {
       on: (event, handler) => disposers.add(services.bus.on(event, handler)),
     },

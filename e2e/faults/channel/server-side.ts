@@ -1,3 +1,4 @@
+import { createAdmission } from '@fleetupdate/core/src/agents/admission.ts'
 import { createExecutorSets } from '@fleetupdate/core/src/agents/executor-sets.ts'
 import { createFactHooks } from '@fleetupdate/core/src/agents/fact-hooks.ts'
 import { createFacts } from '@fleetupdate/core/src/agents/facts.ts'
@@ -6,6 +7,7 @@ import { createInbound } from '@fleetupdate/core/src/agents/gateway/inbound.ts'
 import { agentMigrations } from '@fleetupdate/core/src/agents/migrations.ts'
 import { createPresence } from '@fleetupdate/core/src/agents/presence.ts'
 import type { AgentSession } from '@fleetupdate/core/src/agents/session.ts'
+import { createTickets } from '@fleetupdate/core/src/agents/tickets.ts'
 import { createAudit } from '@fleetupdate/core/src/audit/create-audit.ts'
 import { auditMigrations } from '@fleetupdate/core/src/audit/migrations.ts'
 import { commandMigrations } from '@fleetupdate/core/src/commands/migrations.ts'
@@ -86,6 +88,7 @@ export async function startServerSide(
     generation: 1,
     enrolledAt: Date.now(),
     revoked: false,
+    quarantine: undefined,
     online: false,
     lastSeenMs: null,
     facets: {},
@@ -106,10 +109,19 @@ export async function startServerSide(
   const shared = { store, index, contracts, bus, log, now }
   const queue = await createCommandQueue({ ...shared, hook, audit, sessionOf, silentMs })
   const facts = createFacts({ store, index, contracts, hooks: createFactHooks(log), bus })
-  const inbound = createInbound({ store, presence, facts, commands: queue.frames, log })
+  const admission = createAdmission({
+    ...{ presence, log, quarantine: { put: async (_id, reason) => note(reason) } },
+    tickets: createTickets(store, Buffer.alloc(32, 7)),
+    keyUsed: () => [],
+    live: queue.frames.hello,
+  })
+  const commands = queue.frames
+  const rekey = async (): Promise<void> => undefined
+  const inbound = createInbound({ store, presence, facts, commands, admission, rekey, log })
   return {
     queue,
-    open: async (session, hello) => hello.type === 'hello' && inbound.hello(session, hello),
+    open: async (session, hello) =>
+      hello.type === 'hello' && (await inbound.hello(session, hello)) === 'live',
     receive(session, frame) {
       presence.heard(session)
       if (frame.type === 'ping') session.send({ type: 'pong' })

@@ -259,6 +259,11 @@ export class World {
       session: {
         agentId,
         generation: 1,
+        kid: 'k1',
+        isNextKey: false,
+        address: '',
+        bootId: '',
+        waiting: undefined,
         epoch: 0,
         lastHeardMs: this.time.nowMs(),
         inbox: [],

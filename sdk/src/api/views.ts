@@ -76,6 +76,15 @@ export const AgentView = Type.Object({
   enrolledAt: Time,
   lastSeenAt: Type.Union([Time, Type.Null()]),
   agentVersion: Type.Union([Type.String(), Type.Null()]),
+  keyRotatedAt: Type.Optional(
+    Type.String({ format: 'date-time', description: 'Since when its key counts; a new one comes by itself' }),
+  ),
+  quarantine: Type.Optional(
+    Type.Object(
+      { since: Time, reason: Type.String() },
+      { description: 'Two machines seem to use its identity: it is refused until it is released' },
+    ),
+  ),
   executors: Type.Array(ExecutorView),
   apps: Type.Array(Type.Unknown()),
   facts: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown())),

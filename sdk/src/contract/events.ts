@@ -5,6 +5,9 @@ export interface FleetEvents {
   'agent.disconnected': { agentId: string }
   'agent.removed': { agentId: string }
   'agent.updated': { agentId: string }
+  'agent.quarantined': { agentId: string; reason: string }
+  'agent.rekeyed': { agentId: string }
+  'enrolment.changed': { id: string }
   'facts.updated': { agentId: string; plugin: string }
   'command.created': { commandId: string; agentId: string }
   'command.updated': { commandId: string; agentId: string; state: string; finished: boolean }

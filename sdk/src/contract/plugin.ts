@@ -136,7 +136,14 @@ export interface PluginContext<C extends AnyContract = AnyContract> {
   readonly db: PluginDatabase
   /** Fastify scope under `/api/plugins/<id>`; `http.root` serves the exact root paths of the manifest. */
   readonly http: FastifyInstance & { readonly root: FastifyInstance }
-  readonly live: { topic(name: string, open: (subscription: LiveSubscription) => void | Promise<void>): void }
+  readonly live: {
+    /** Whoever subscribes has at least this role; default viewer. */
+    topic(
+      name: string,
+      open: (subscription: LiveSubscription) => void | Promise<void>,
+      rule?: { readonly role: Role },
+    ): void
+  }
   readonly events: {
     on<E extends keyof FleetEvents>(event: E, handler: (payload: FleetEvents[E]) => void): void
   }

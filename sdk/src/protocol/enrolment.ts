@@ -63,12 +63,17 @@ export function deriveRootKey(
   secret: Uint8Array,
   transcript: Transcript,
 ): Buffer {
+  return deriveShared(own, peerKey, secret, transcriptHash(transcript))
+}
+
+/** A new root key from two ephemeral keys and what both sides know already; `hash` binds it to what both saw. */
+export function deriveShared(own: EphemeralKey, peerKey: string, secret: Uint8Array, hash: Buffer): Buffer {
   const raw = Buffer.from(peerKey, 'base64url')
   if (raw.length !== 32) throw new RangeError('An X25519 public key has 32 bytes.')
   const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' })
   const shared = diffieHellman({ privateKey: own.privateKey, publicKey })
   if (shared.every((byte) => byte === 0)) throw new RangeError('The public key is of low order.')
-  return hkdf(Buffer.concat([shared, secret]), transcriptHash(transcript), 'fleetupdate/v1/root')
+  return hkdf(Buffer.concat([shared, secret]), hash, 'fleetupdate/v1/root')
 }
 
 /** The proof that one side knows the root key of this transcript, base64url. */

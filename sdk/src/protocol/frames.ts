@@ -8,6 +8,11 @@ const Epoch = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 const Offset = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Time = Type.String({ format: 'date-time', maxLength: 40 })
 const Reason = Type.String({ maxLength: 4000 })
+/** Opaque to agents. */
+const Ticket = Type.String({ minLength: 1, maxLength: 200 })
+const Kid = Type.String({ pattern: '^[A-Za-z0-9]{1,16}$' })
+/** 32 bytes, base64url: a public X25519 key or an HMAC. */
+const Bytes32 = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 
 /** Open on purpose: within a major version frames only gain optional fields, and a reader drops what it does not know. */
 const frame = <const T extends string, P extends TProperties>(type: T, properties: P) =>
@@ -71,6 +76,16 @@ export const AgentFrame = {
     executors: Type.Array(ExecutorReport, { maxItems: 256 }),
     attempts: Type.Array(AttemptReport, { maxItems: 1024 }),
     apps: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 256 })),
+    /** The last one it stored, '' where it has none yet; absent where the agent knows no tickets. */
+    ticket: Type.Optional(Type.String({ maxLength: 200 })),
+  }),
+  /** The ticket is on the agent's stable storage. */
+  ticket: frame('ticket', { ticket: Ticket }),
+  rekey: frame('rekey', {
+    kid: Kid,
+    /** Absent where the agent does not have the key of that name: start anew. */
+    key: Type.Optional(Bytes32),
+    confirmation: Type.Optional(Bytes32),
   }),
   facts: frame('facts', { items: Type.Array(FactItem, { minItems: 1, maxItems: 256 }) }),
   accept: frame('accept', { commandId: CommandId, epoch: Epoch, startedAt: Time }),
@@ -171,7 +186,14 @@ export const ServerFrame = {
     facts: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
   cancel: frame('cancel', { commandId: CommandId, epoch: Epoch, force: Type.Optional(Type.Boolean()) }),
-  rekey: frame('rekey', { kid: Type.String({ maxLength: 16 }) }),
+  /** To be stored, confirmed by the same frame, and given in the next session's hello. */
+  ticket: frame('ticket', { ticket: Ticket }),
+  /** With `key` an exchange begins; with `confirmation` the server says that it has the key of that name. */
+  rekey: frame('rekey', {
+    kid: Kid,
+    key: Type.Optional(Bytes32),
+    confirmation: Type.Optional(Bytes32),
+  }),
   ping: frame('ping', {}),
   pong: frame('pong', {}),
 } as const
@@ -196,6 +218,15 @@ export type PollRequest = Static<typeof PollRequest>
 export const PollAnswer = Type.Object({ boot: Type.String(), frames: Type.Array(Type.Unknown()) })
 export type PollAnswer = Static<typeof PollAnswer>
 
+const AboutText = Type.Optional(Type.String({ maxLength: 200 }))
+
+/** What a machine that waits for approval says of itself. */
+export const EnrolAbout = Type.Object(
+  { hostname: AboutText, os: AboutText, kernel: AboutText, arch: AboutText, agentVersion: AboutText },
+  { additionalProperties: false },
+)
+export type EnrolAbout = Static<typeof EnrolAbout>
+
 export const EnrolRequest = Type.Union([
   Type.Object(
     {
@@ -212,6 +243,8 @@ export const EnrolRequest = Type.Union([
       agentId: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
       enrolmentId: Type.String({ pattern: '^[A-Za-z0-9_-]{22}$' }),
       confirmation: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+      /** Only once the server said that somebody must approve: older ones know no such member. */
+      about: Type.Optional(EnrolAbout),
     },
     { additionalProperties: false },
   ),

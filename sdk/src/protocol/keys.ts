@@ -1,6 +1,14 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
-export type KeyLabel = 'http/a2s' | 'http/s2a' | 'ws/a2s' | 'ws/s2a' | 'enrol/a2s' | 'enrol/s2a'
+export type KeyLabel =
+  | 'http/a2s'
+  | 'http/s2a'
+  | 'ws/a2s'
+  | 'ws/s2a'
+  | 'enrol/a2s'
+  | 'enrol/s2a'
+  | 'rekey/a2s'
+  | 'rekey/s2a'
 
 /** One 32-byte key for one purpose and direction, derived from an agent's root key (RFC 5869, SHA-256, empty salt). */
 export function deriveKey(root: Uint8Array, label: KeyLabel, agentId: string, kid: string): Buffer {

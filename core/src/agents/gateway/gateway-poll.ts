@@ -18,6 +18,7 @@ import { isPollRequest, readFrame } from './frames.ts'
 import { useNonce } from './gateway-socket.ts'
 import type { Inbound } from './inbound.ts'
 import { PollSession } from './poll-session.ts'
+import { takeTicket } from './take-ticket.ts'
 
 /** Agents over signed polls, docs/reference/protocol.md section 5. */
 export interface PollGateway {
@@ -39,10 +40,15 @@ export interface PollGatewayOptions {
   readonly now: () => number
 }
 
+/** An agent's disk may be slow. */
+const ticketMs = 15_000
+
 export function createPollGateway(options: PollGatewayOptions): PollGateway {
   const { store, signatures, presence, inbound, report, version, wanted, boot, now } = options
   const sessions = new Map<string, PollSession>()
   const waiting = new Set<PollSession>()
+  /** Between hello and the confirmed ticket, and since when; oldest first. */
+  const joining = new Map<PollSession, number>()
   const answerStart = `{"boot":${JSON.stringify(boot)},"frames":[`
   const sweep = setInterval(() => {
     for (const session of waiting) {
@@ -50,19 +56,27 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       waiting.delete(session)
       session.wake()
     }
+    for (const [session, sinceMs] of joining) {
+      if (sinceMs + ticketMs > now()) return
+      session.close(closeCodes.silent, 'The ticket was not confirmed in time.')
+    }
   }, 250)
   sweep.unref()
 
   const forget = (session: PollSession): void => {
     sessions.delete(session.session)
     waiting.delete(session)
+    joining.delete(session)
     presence.end(session)
   }
 
-  const join = async (signed: SignedRequest, hello: AgentFrameOf<'hello'>): Promise<PollSession> => {
-    const { agentId, generation } = signed.key
-    const session = new PollSession(agentId, generation, newNonce(), now(), forget)
-    const factRevision = await inbound.factRevision(agentId)
+  const join = async (
+    signed: SignedRequest,
+    hello: AgentFrameOf<'hello'>,
+    address: string,
+  ): Promise<PollSession> => {
+    const session = new PollSession(signed.key, address, newNonce(), now(), forget)
+    const factRevision = await inbound.factRevision(session.agentId)
     session.send({
       type: 'welcome',
       protocol: limits.protocol,
@@ -73,7 +87,9 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       wanted: wanted(),
     })
     sessions.set(session.session, session)
-    if (await inbound.hello(session, hello)) return session
+    const admitted = await inbound.hello(session, hello)
+    if (admitted === 'waiting') joining.set(session, now())
+    if (admitted !== 'ended') return session
     sessions.delete(session.session)
     throw ended(session)
   }
@@ -82,6 +98,7 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
     signed: SignedRequest,
     poll: PollRequest,
     frames: AgentFrame[],
+    address: string,
   ): Promise<PollSession> => {
     if (poll.session !== undefined) {
       const session = sessions.get(poll.session)
@@ -90,17 +107,17 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
     }
     const hello = frames.shift()
     if (hello?.type !== 'hello') throw fleetError('FLT_SESSION_UNKNOWN')
-    return join(signed, hello)
+    return join(signed, hello, address)
   }
 
-  const poll = async (signed: SignedRequest, body: unknown): Promise<string> => {
+  const poll = async (signed: SignedRequest, body: unknown, address: string): Promise<string> => {
     if (!isPollRequest(body)) throw fleetError('FLT_HTTP_INVALID', { problem: 'the body is not a poll' })
     if (body.boot !== boot) throw fleetError('FLT_AUTH_BOOT', {}, { details: { boot } })
     const frames = readFrames(body.frames)
     // An empty poll has no effect, so that its nonce need not outlive this process, whose name it carries.
     if (frames.some((frame) => frame.type !== 'ping' && frame.type !== 'pong'))
       await useNonce(store, signatures, signed)
-    const session = await enter(signed, body, frames)
+    const session = await enter(signed, body, frames, address)
     presence.heard(session)
     if (frames.length > 0) await take(session, frames)
     if (body.wait > 0 && session.isEmpty && session.closed === undefined) {
@@ -117,7 +134,20 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       if (frame.type === 'ping') session.send({ type: 'pong' })
       else if (frame.type !== 'pong' && frame.type !== 'hello') effective.push(frame)
     }
-    if (effective.length > 0) await inbound.receive(session, effective)
+    if (session.waiting) await wait(session, effective)
+    else if (effective.length > 0) await inbound.receive(session, effective)
+  }
+  /** Nothing counts before the ticket is confirmed; what came is kept until then. */
+  const wait = async (session: PollSession, frames: readonly AgentFrame[]): Promise<void> => {
+    session.inbox.push(...frames)
+    if (session.inbox.length > limits.framesPerPoll * 4)
+      return session.close(closeCodes.malformed, 'Confirm the ticket first.')
+    const ticket = session.waiting?.isConfirmed ? undefined : takeTicket(session)
+    if (!ticket) return
+    joining.delete(session)
+    const admitted = await inbound.ticket(session, ticket)
+    if (admitted === 'live') await inbound.receive(session, [])
+    else if (session.closed === undefined) session.close(closeCodes.replaced, 'Another session took over.')
   }
 
   return {
@@ -127,7 +157,7 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       let body: string
       try {
         if (signed.refusal) throw signed.refusal
-        body = await poll(signed, parseJson(call.body))
+        body = await poll(signed, parseJson(call.body), call.address)
       } catch (error) {
         if (!(error instanceof FleetError)) report(error)
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
@@ -155,7 +185,7 @@ function readFrames(values: readonly unknown[]): AgentFrame[] {
 }
 
 function ended(session: PollSession): FleetError {
-  return session.closed === closeCodes.revoked
-    ? fleetError('FLT_AGENT_REVOKED')
-    : fleetError('FLT_SESSION_UNKNOWN')
+  if (session.closed === closeCodes.revoked) return fleetError('FLT_AGENT_REVOKED')
+  // Why it is in quarantine, the answer to its next request says.
+  return fleetError('FLT_SESSION_UNKNOWN')
 }

@@ -13,11 +13,13 @@ import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures
 import { fleetError } from '../../errors.ts'
 import { refuseUpgrade } from '../../http/upgrades.ts'
 import type { Store } from '../../store/store.ts'
+import type { Admitted } from '../admission.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
 import { parseFrame } from './frames.ts'
 import type { Inbound } from './inbound.ts'
 import { inboxPauseBytes, SocketSession } from './socket-session.ts'
+import { takeTicket } from './take-ticket.ts'
 
 /** Agents over WebSocket, docs/reference/protocol.md section 4. */
 export interface SocketGateway {
@@ -35,9 +37,13 @@ export interface SocketGatewayOptions {
   readonly version: string
   wanted(): WantedExecutors
   readonly now: () => number
+  /** Where an upgrade comes from. */
+  readonly addressOf: (request: IncomingMessage) => string
 }
 
 const helloMs = 5_000
+/** An agent's disk may be slow. */
+const ticketMs = 15_000
 const pong = { type: 'pong' } as const
 
 export function createSocketGateway(options: SocketGatewayOptions): SocketGateway {
@@ -51,11 +57,18 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
   const sessions = new Map<WebSocket, SocketSession>()
   /** Before their hello, oldest first. */
   const greeting = new Set<SocketSession>()
+  /** Between hello and the confirmed ticket, and since when; oldest first. */
+  const waiting = new Map<SocketSession, number>()
   const sweep = setInterval(() => {
     for (const session of greeting) {
       if (session.lastHeardMs + helloMs > now()) return
       greeting.delete(session)
       session.close(closeCodes.silent, 'No hello in time.')
+    }
+    for (const [session, sinceMs] of waiting) {
+      if (sinceMs + ticketMs > now()) return
+      waiting.delete(session)
+      session.close(closeCodes.silent, 'The ticket was not confirmed in time.')
     }
   }, 500)
   sweep.unref()
@@ -65,14 +78,25 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     if (read.kind !== 'frame' || read.frame.type !== 'hello')
       return session.close(closeCodes.malformed, 'The first frame must be hello.')
     greeting.delete(session)
+    const { frame } = read
+    await admit(session, () => inbound.hello(session, frame))
+  }
+  const admit = async (session: SocketSession, decide: () => Promise<Admitted>): Promise<void> => {
     session.state = 'joining'
+    waiting.delete(session)
     // What the agent says next waits in its own buffers, however long the store takes.
     session.socket.pause()
     try {
-      if (!(await inbound.hello(session, read.frame))) return
+      const admitted = await decide()
+      if (admitted === 'ended') return
       if (session.socket.readyState !== session.socket.OPEN) return presence.end(session)
-      session.state = 'live'
-      if (session.inbox.length > 0) void inbound.receive(session, [])
+      session.state = admitted
+      if (admitted === 'live') session.waitingBytes = 0
+      if (admitted === 'waiting') waiting.set(session, now())
+      // One that was read before the socket paused.
+      const early = admitted === 'waiting' ? takeTicket(session) : undefined
+      if (early) return await admit(session, () => inbound.ticket(session, early))
+      if (admitted === 'live' && session.inbox.length > 0) void inbound.receive(session, [])
     } catch (error) {
       log.error('An agent could not be let in', { agentId: session.agentId, error: String(error) })
       session.close(closeCodes.stopping, 'Try again.')
@@ -82,8 +106,13 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
   }
 
   const handle = (session: SocketSession, frame: AgentFrame, bytes: number): void => {
-    if (session.state === 'joining') {
+    if (session.state === 'waiting' && frame.type === 'ticket')
+      return void admit(session, () => inbound.ticket(session, frame))
+    if (session.state !== 'live') {
       session.inbox.push(frame)
+      session.waitingBytes += bytes
+      if (session.waitingBytes > inboxPauseBytes)
+        session.close(closeCodes.malformed, 'Confirm the ticket first.')
       return
     }
     session.waitingBytes += bytes
@@ -119,16 +148,21 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     sessions.delete(this)
     if (!session) return
     greeting.delete(session)
+    waiting.delete(session)
     presence.end(session)
   }
   function onError(this: WebSocket): void {
     this.terminate()
   }
 
-  const welcome = (socket: WebSocket, { key, nonce }: SignedRequest, factRevision: number): void => {
+  const welcome = (
+    socket: WebSocket,
+    { key, nonce }: SignedRequest,
+    { factRevision, address }: { factRevision: number; address: string },
+  ): void => {
     const serverNonce = newNonce()
     const keys = deriveSessionKeys(key.root, key, newNonce(), { agent: nonce, server: serverNonce })
-    const session = new SocketSession(key.agentId, key.generation, socket, keys, now())
+    const session = new SocketSession(key, address, socket, keys, now())
     sessions.set(socket, session)
     greeting.add(session)
     socket.on('message', onMessage)
@@ -172,7 +206,9 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
         if (socket.destroyed || !key) return
         const accepted = signed
         socket.off('error', ignore)
-        server.handleUpgrade(request, socket, head, (ws) => welcome(ws, accepted, factRevision))
+        server.handleUpgrade(request, socket, head, (ws) =>
+          welcome(ws, accepted, { factRevision, address: options.addressOf(request) }),
+        )
       } catch (error) {
         if (!(error instanceof FleetError)) log.error('An agent could not connect', { error: String(error) })
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')

@@ -1,6 +1,8 @@
 import type { Log } from '@fleetupdate/sdk'
-import { type AgentFrame, type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
+import type { AgentFrame, AgentFrameOf } from '@fleetupdate/sdk/protocol'
+import { frameStages } from '../../auth/authorize.ts'
 import type { Store } from '../../store/store.ts'
+import type { Admission, Admitted } from '../admission.ts'
 import type { Facts } from '../facts.ts'
 import type { Presence } from '../presence.ts'
 import type { AgentSession } from '../session.ts'
@@ -19,8 +21,9 @@ export interface CommandFrames {
 
 /** Takes checked frames of a session to whom they concern, strictly one after the other. */
 export interface Inbound {
-  /** Stores the session as the live one and lets the queue work for it; false where it was not to be. */
-  hello(session: AgentSession, frame: AgentFrameOf<'hello'>): Promise<boolean>
+  hello(session: AgentSession, frame: AgentFrameOf<'hello'>): Promise<Admitted>
+  /** The agent confirmed its ticket. */
+  ticket(session: AgentSession, frame: AgentFrameOf<'ticket'>): Promise<Admitted>
   /** Resolves when these frames were handled; what fails is logged and not acknowledged, so that the agent says it again. */
   receive(session: AgentSession, frames: readonly AgentFrame[]): Promise<void>
   factRevision(agentId: string): Promise<number>
@@ -31,10 +34,13 @@ export interface InboundOptions {
   readonly presence: Presence
   readonly facts: Facts
   readonly commands: CommandFrames
+  readonly admission: Admission
+  readonly rekey: (session: AgentSession, frame: AgentFrameOf<'rekey'>) => Promise<void>
   readonly log: Log
 }
 
-export function createInbound({ store, presence, facts, commands, log }: InboundOptions): Inbound {
+export function createInbound(options: InboundOptions): Inbound {
+  const { store, presence, facts, commands, admission, log } = options
   const handle = async (session: AgentSession, frame: AgentFrame): Promise<void> => {
     switch (frame.type) {
       case 'facts': {
@@ -49,6 +55,8 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
       case 'progress':
       case 'result':
         return commands.handle(session, frame)
+      case 'rekey':
+        return options.rekey(session, frame)
       default:
     }
   }
@@ -62,6 +70,7 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
         if (!presence.isLive(session)) break
         const output = outputsAt(frames, i)
         const frame = frames[i]
+        if (frame && !frameStages[frame.type].includes('live')) continue
         const handled = output.length > 0 ? commands.output(session, output) : frame && handle(session, frame)
         const done = Promise.resolve(handled).catch((error: unknown) =>
           log.error('A frame could not be handled; the agent will send it again', {
@@ -79,17 +88,8 @@ export function createInbound({ store, presence, facts, commands, log }: Inbound
   }
 
   return {
-    async hello(session, frame) {
-      if (frame.protocol < limits.protocol) {
-        log.warn('An agent speaks an older protocol. Update it.', {
-          agentId: session.agentId,
-          protocol: frame.protocol,
-        })
-      }
-      if (!(await presence.begin(session, frame))) return false
-      commands.hello(session, frame)
-      return true
-    },
+    hello: (session, frame) => admission.hello(session, frame),
+    ticket: (session, frame) => admission.ticket(session, frame),
     receive(session, frames) {
       session.inbox.push(...frames)
       session.draining ??= drain(session)

@@ -1,5 +1,6 @@
 import { type AgentFrame, limits, type ServerFrame } from '@fleetupdate/sdk/protocol'
-import type { AgentSession, CloseCode } from '../session.ts'
+import type { AgentKey } from '../../auth/agent-keys.ts'
+import type { AgentSession, CloseCode, WaitingSession } from '../session.ts'
 
 /** Bytes that may wait for an agent that does not poll. */
 const outboxBytes = 4 * 1024 * 1024
@@ -16,13 +17,29 @@ export class PollSession implements AgentSession {
   #bytes = 0
   #wake: (() => void) | undefined
 
+  bootId = ''
+  waiting: WaitingSession | undefined
+
   constructor(
-    readonly agentId: string,
-    readonly generation: number,
+    readonly key: Pick<AgentKey, 'agentId' | 'generation' | 'kid' | 'isNext'>,
+    readonly address: string,
     readonly session: string,
     public lastHeardMs: number,
     readonly onClose: (session: PollSession) => void,
   ) {}
+
+  get agentId(): string {
+    return this.key.agentId
+  }
+  get generation(): number {
+    return this.key.generation
+  }
+  get kid(): string {
+    return this.key.kid
+  }
+  get isNextKey(): boolean {
+    return this.key.isNext
+  }
 
   send(frame: ServerFrame): void {
     if (this.closed !== undefined) return

@@ -6,7 +6,8 @@ import {
   sealFrame,
 } from '@fleetupdate/sdk/protocol'
 import type { WebSocket } from 'ws'
-import type { AgentSession, CloseCode } from '../session.ts'
+import type { AgentKey } from '../../auth/agent-keys.ts'
+import type { AgentSession, CloseCode, WaitingSession } from '../session.ts'
 
 /** Bytes that may wait for a slow agent before its session is dropped; offers and acks are sent again in the next one. */
 const sendBufferBytes = 4 * 1024 * 1024
@@ -18,18 +19,34 @@ export class SocketSession implements AgentSession {
   epoch = 0
   readonly inbox: AgentFrame[] = []
   draining: Promise<void> | undefined
-  state: 'greeting' | 'joining' | 'live' = 'greeting'
+  /** `waiting`: for the agent to confirm its ticket. */
+  state: 'greeting' | 'joining' | 'waiting' | 'live' = 'greeting'
   waitingBytes = 0
+  bootId = ''
+  waiting: WaitingSession | undefined
   #sent = 0
   #received = 0
 
   constructor(
-    readonly agentId: string,
-    readonly generation: number,
+    readonly key: Pick<AgentKey, 'agentId' | 'generation' | 'kid' | 'isNext'>,
+    readonly address: string,
     readonly socket: WebSocket,
     readonly keys: SessionKeys,
     public lastHeardMs: number,
   ) {}
+
+  get agentId(): string {
+    return this.key.agentId
+  }
+  get generation(): number {
+    return this.key.generation
+  }
+  get kid(): string {
+    return this.key.kid
+  }
+  get isNextKey(): boolean {
+    return this.key.isNext
+  }
 
   send(frame: ServerFrame): void {
     if (this.socket.readyState !== this.socket.OPEN) return

@@ -83,6 +83,8 @@ export async function startTestFleet(
     readonly contracts?: readonly AnyContract[]
     readonly skewMs?: number
     readonly bundles?: DeliverableBundles
+    readonly approveAll?: boolean
+    readonly keyRotationMs?: number
   } = {},
 ): Promise<TestFleet> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'fleet-')))
@@ -111,7 +113,10 @@ export async function startTestFleet(
     contracts,
     hook,
     log,
+    masterKey,
     psk: Buffer.from(psk),
+    ...(options.approveAll === undefined ? {} : { approveAll: options.approveAll }),
+    ...(options.keyRotationMs === undefined ? {} : { keyRotationMs: options.keyRotationMs }),
     publicUrls: [],
     version: '0.0.0-test',
     instanceId: `server-${Math.random()}`,

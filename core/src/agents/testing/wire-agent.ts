@@ -118,6 +118,9 @@ export async function signedPost(
 export class WireAgent extends EventEmitter<{ frame: [ServerFrame]; closed: [number] }> {
   readonly frames: ServerFrame[] = []
   record = true
+  /** Undefined: it knows no tickets; else it stores each it is given, and confirms it. */
+  ticket: string | undefined
+  confirms = true
   #socket: WebSocket | undefined
   #keys: SessionKeys | undefined
   #sent = 0
@@ -125,7 +128,7 @@ export class WireAgent extends EventEmitter<{ frame: [ServerFrame]; closed: [num
 
   constructor(
     readonly baseUrl: string,
-    readonly identity: WireIdentity,
+    public identity: WireIdentity,
   ) {
     super()
     this.setMaxListeners(0)
@@ -164,6 +167,7 @@ export class WireAgent extends EventEmitter<{ frame: [ServerFrame]; closed: [num
       bootId: 'boot-1',
       executors: [],
       attempts: [],
+      ...(this.ticket === undefined ? {} : { ticket: this.ticket }),
       ...hello,
     })
     return greeting
@@ -229,6 +233,10 @@ export class WireAgent extends EventEmitter<{ frame: [ServerFrame]; closed: [num
     }
     const frame: ServerFrame = JSON.parse(payload)
     if (this.record) this.frames.push(frame)
+    if (frame.type === 'ticket' && this.ticket !== undefined) {
+      this.ticket = frame.ticket
+      if (this.confirms) this.send(frame)
+    }
     this.emit('frame', frame)
   }
 
