@@ -43,6 +43,7 @@ export const frameStages: Readonly<Record<AgentFrame['type'], readonly SessionSt
   output: ['live'],
   result: ['live'],
   rekey: ['live'],
+  executors: ['live'],
 }
 
 /**
