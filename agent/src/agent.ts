@@ -53,7 +53,7 @@ export async function runAgent(
   }: { readonly log: Log; readonly notice: ServiceNotice; readonly signal: AbortSignal },
 ): Promise<void> {
   const folders = config.executors ?? [installation.executors]
-  const send = createHttp(config.serverUrl, signal)
+  const send = createHttp(config.serverUrl, signal, config.ca)
   const executors = await loadExecutors(folders, log)
   for (const { id, version, reason } of executors.all)
     log.info(`Executor ${id}`, { version, health: reason === undefined ? 'ok' : 'failed' })
@@ -106,6 +106,7 @@ export async function runAgent(
   })
   const connection = createConnection({
     serverUrl: config.serverUrl,
+    ca: config.ca,
     http: createSignedHttp(send, { url: config.serverUrl, clock }, identity),
     identity,
     clock,
@@ -137,8 +138,8 @@ export async function enrolAnew(config: AgentConfig, signal: AbortSignal): Promi
   const agentId = config.id ?? (await store.load())?.agentId
   if (agentId === undefined) throw missingId(config)
   if (config.psk === undefined) throw agentError('FLT_ENROL_SECRET_MISSING')
-  const { psk, serverUrl } = config
-  return enrol({ agentId, psk, serverUrl, send: createHttp(serverUrl, signal), store, signal })
+  const { psk, serverUrl, ca } = config
+  return enrol({ agentId, psk, serverUrl, send: createHttp(serverUrl, signal, ca), store, signal })
 }
 
 interface Surroundings {

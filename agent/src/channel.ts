@@ -18,6 +18,7 @@ export interface Channel {
 
 export interface ChannelOptions {
   readonly serverUrl: string
+  readonly ca: string | undefined
   readonly http: SignedHttp
   readonly identity: Identity
   /** The frame every session begins with. */

@@ -30,6 +30,11 @@ describe('the configuration', () => {
     })
   })
 
+  test('takes the path that a proxy gave the server', async () => {
+    const { serverUrl } = await configured('agent: { id: vm-1, server_url: "https://example.com/fleet/" }')
+    expect(serverUrl).toBe('https://example.com/fleet')
+  })
+
   test('is overruled by the environment, also where there is no file', async () => {
     const env = { AGENT_ID: 'vm-2', SERVER_URL: 'http://127.0.0.1:8000', AGENT_PSK: 'other' }
     const file = await configured('agent: { id: vm-1, server_url: "https://fleet", psk: one }', env)
@@ -53,7 +58,13 @@ describe('the configuration', () => {
       'FLT_AGENT_CONFIG_INVALID',
       /agent\.server_url is "ftp:\/\/x".*https:/,
     ],
-    ['agent: { server_url: "http://x/path" }', 'FLT_AGENT_CONFIG_INVALID', /only scheme, host and port/],
+    ['agent: { server_url: "http://x/path?query" }', 'FLT_AGENT_CONFIG_INVALID', /at most a path/],
+    ['agent: { server_url: "https://x", ca_file: none.pem }', 'FLT_AGENT_CONFIG_INVALID', /ca_file.*ENOENT/],
+    [
+      'agent: { server_url: "https://x", ca_file: config.yaml }',
+      'FLT_AGENT_CONFIG_INVALID',
+      /holds no certificate/,
+    ],
     ['agent: { server_url: "http://u:p@x" }', 'FLT_AGENT_CONFIG_INVALID', /agent\.server_url/],
     ['agent: { server_url: "http://x", id: "../x" }', 'FLT_AGENT_CONFIG_INVALID', /agent\.id is "\.\.\/x"/],
     ['agent: { server_url: "http://x", poll_interval: 1 }', 'FLT_AGENT_CONFIG_INVALID', /5 to 3600/],

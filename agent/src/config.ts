@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { createCheck } from './check.ts'
@@ -9,8 +10,10 @@ export interface AgentConfig {
   readonly file: string
   /** Absent only on a machine that is enrolled already. */
   readonly id: string | undefined
-  /** Origin alone, for example `https://fleet.example.com`. */
+  /** Origin, and the path where a proxy gives the server one: `https://example.com/fleet`, without a slash at the end. */
   readonly serverUrl: string
+  /** PEM certificates of the only authority the server's certificate may come from; undefined: those Node knows. */
+  readonly ca: string | undefined
   /** SERVER_PSK or an enrolment token; only an enrolment needs it. */
   readonly psk: string | undefined
   /** Time between two fact rounds. */
@@ -32,7 +35,8 @@ type Key = keyof typeof ConfigKeys
 
 const fixes: Readonly<Record<Key, string>> = {
   id: 'Use 1 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit.',
-  server_url: 'Give only scheme, host and port, for example https://fleet.example.com.',
+  server_url: 'Give scheme, host, port and at most a path, for example https://fleet.example.com.',
+  ca_file: 'Give a PEM file with the certificates that may have signed that of the server.',
   psk: 'Give the SERVER_PSK of the server or an enrolment token as text, in quotes.',
   poll_interval: 'Give whole seconds from 5 to 3600.',
   state_dir: 'Give a folder, for example /var/lib/orchestrator-agent.',
@@ -69,7 +73,8 @@ export async function readConfig(env: Environment): Promise<AgentConfig> {
   return {
     file,
     id: read(source, 'id', ConfigKeys.id),
-    serverUrl: origin(file, url),
+    serverUrl: address(file, url),
+    ca: await readAuthority(file, read(source, 'ca_file', ConfigKeys.ca_file)),
     psk: read(source, 'psk', ConfigKeys.psk),
     pollIntervalMs: (read(source, 'poll_interval', ConfigKeys.poll_interval) ?? 60) * 1000,
     stateDir: resolve(read(source, 'state_dir', ConfigKeys.state_dir) ?? '/var/lib/orchestrator-agent'),
@@ -129,11 +134,25 @@ function section(file: string, top: Readonly<Record<string, unknown>>): Readonly
   throw invalid(file, 'agent', 'holds no keys', 'Indent agent.id and agent.server_url below "agent:".')
 }
 
-function origin(file: string, url: string): string {
+function address(file: string, text: string): string {
   try {
-    return new URL(url).origin
+    const { origin, pathname } = new URL(text)
+    return `${origin}${pathname.replace(/\/+$/, '')}`
   } catch {
-    throw invalid(file, 'agent.server_url', `is ${JSON.stringify(url)}`, fixes.server_url)
+    throw invalid(file, 'agent.server_url', `is ${JSON.stringify(text)}`, fixes.server_url)
+  }
+}
+
+async function readAuthority(file: string, given: string | undefined): Promise<string | undefined> {
+  if (given === undefined) return undefined
+  const path = resolve(dirname(file), given)
+  try {
+    const text = await readFile(path, 'utf8')
+    new X509Certificate(text)
+    return text
+  } catch (error) {
+    const problem = /^E[A-Z]+$/.test(errorCode(error)) ? errorCode(error) : 'it holds no certificate'
+    throw invalid(file, 'agent.ca_file', `${path} cannot be used (${problem})`, fixes.ca_file)
   }
 }
 

@@ -18,13 +18,14 @@ const path = '/api/agent/connect'
  * where that does not come about within the time given.
  */
 export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<Channel> {
-  const { serverUrl, http, identity, signal } = options
+  const { serverUrl, ca, http, identity, signal } = options
   const { headers, nonce } = http.upgrade(path)
   const socket = new WebSocket(`${serverUrl.replace(/^http/, 'ws')}${path}`, {
     headers: { ...headers },
     perMessageDeflate: false,
     followRedirects: false,
     maxPayload: limits.frameBytes + 128,
+    ...(ca === undefined ? {} : { ca }),
   })
   return new Promise((resolve, reject) => {
     let keys: ReturnType<typeof deriveSessionKeys> | undefined

@@ -19,6 +19,7 @@ export interface Outbox {
 
 export interface ConnectionOptions {
   readonly serverUrl: string
+  readonly ca: string | undefined
   readonly http: SignedHttp
   readonly identity: Identity
   readonly clock: ServerClock

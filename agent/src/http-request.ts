@@ -22,17 +22,19 @@ export type SendHttp = (request: HttpRequest) => Promise<HttpAnswer>
 
 const answerLimit = 2 * 1024 * 1024
 
-/** The HTTP side of one server. Its idle connections end with the signal. */
-export function createHttp(serverUrl: string, signal: AbortSignal): SendHttp {
+/** The HTTP side of one server, below the path of its address. `ca` replaces the authorities that Node knows. Its idle connections end with the signal. */
+export function createHttp(serverUrl: string, signal: AbortSignal, ca?: string): SendHttp {
   const secure = serverUrl.startsWith('https:')
   const options = { keepAlive: true, maxSockets: 3, timeout: 60_000 }
-  const pool = secure ? new HttpsAgent(options) : new HttpAgent(options)
+  const pool = secure
+    ? new HttpsAgent({ ...options, ...(ca === undefined ? {} : { ca }) })
+    : new HttpAgent(options)
   signal.addEventListener('abort', () => pool.destroy(), { once: true })
 
   const once = (request: HttpRequest): Promise<HttpAnswer> =>
     new Promise((resolve, reject) => {
       const { method, headers, body } = request
-      const outgoing = (secure ? httpsRequest : httpRequest)(new URL(request.path, serverUrl), {
+      const outgoing = (secure ? httpsRequest : httpRequest)(new URL(`${serverUrl}${request.path}`), {
         method,
         agent: pool,
         headers: { ...headers, 'content-length': String(body.length) },

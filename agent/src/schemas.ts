@@ -5,7 +5,8 @@ import { type Static, Type } from '@fleetupdate/sdk'
 /** The members of `agent:` in the configuration; each is checked by itself, so that an error names its key. */
 export const ConfigKeys = {
   id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
-  server_url: Type.String({ pattern: '^https?://[^/?#@\\s]+/?$' }),
+  server_url: Type.String({ pattern: '^https?://[^/?#@\\s]+(/[A-Za-z0-9._~-]+)*/?$' }),
+  ca_file: Type.String({ minLength: 1, maxLength: 1024 }),
   psk: Type.String({ minLength: 1, maxLength: 1024 }),
   poll_interval: Type.Integer({ minimum: 5, maximum: 3600 }),
   state_dir: Type.String({ minLength: 1, maxLength: 1024 }),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Server as HttpsServer } from 'node:https'
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import type { FastifyInstance } from 'fastify'
@@ -18,6 +19,8 @@ import { createOutputHook } from './commands/output-hook.ts'
 import type { ServerConfig } from './config.ts'
 import { createEngines } from './container.ts'
 import { registerTopics } from './events/topics.ts'
+import { followCertificate, readCertificate } from './http/certificate.ts'
+import { createClientAddress } from './http/client-address.ts'
 import { consoleSocketOf, openConsoleSocket } from './http/console-socket.ts'
 import { createServer } from './http/create-server.ts'
 import type { ReportRefusal } from './http/error-handler.ts'
@@ -50,6 +53,8 @@ export interface App {
   readonly firstPassword: string | undefined
   /** Opens the socket in the data folder for the program `fleetupdate` alone; answers its path. */
   openConsole(name: string): Promise<string>
+  /** Reads the TLS certificate again; one that does not fit is reported, and the old one stays. */
+  reloadCertificate(): Promise<void>
   /** Listens for everybody, and on that socket. */
   listen(): Promise<{ readonly port: number; readonly urls: readonly string[] }>
   /** A single-use enrolment token for one new agent; '' where the id is already enrolled. */
@@ -117,11 +122,14 @@ export async function buildApp(
     const consolePeers = createConsolePeers()
     const authenticate: Authenticate = async (request) =>
       consolePeers.identify(request) ?? people.authenticate(request)
-    const https = config.publicUrls.some(({ protocol }) => protocol === 'https:')
+    const certificate = config.tls && (await readCertificate(config.tls))
+    const clientAddress = createClientAddress(config.trustedProxies)
+    const https = certificate !== undefined || config.publicUrls.some(({ protocol }) => protocol === 'https:')
     const host = createPluginHost({
       folders: config.pluginDirs,
       corePaths: () => routes.map(({ path }) => path),
       https,
+      clientAddress,
       authenticate,
       report,
       refused,
@@ -189,7 +197,17 @@ export async function buildApp(
         }),
       }),
     )
-    const http = await createServer({ config, routes, plugins: host, panels, authenticate, report, refused })
+    const http = await createServer({
+      config,
+      certificate,
+      clientAddress,
+      routes,
+      plugins: host,
+      panels,
+      authenticate,
+      report,
+      refused,
+    })
     disposers.add(() => http.close())
     // Before the app: it closes only once the last upgraded connection has ended.
     disposers.add(() => fleet.dispose())
@@ -197,7 +215,7 @@ export async function buildApp(
     disposers.add(
       registerUpgrades(http.server, {
         '/api/agent/connect': (request, socket, head) => void fleet.handleUpgrade(request, socket, head),
-        '/api/ws': acceptLive({ live, people, report, audit }),
+        '/api/ws': acceptLive({ live, people, report, audit, clientAddress }),
       }),
     )
     disposers.add(() => host.dispose())
@@ -221,6 +239,9 @@ export async function buildApp(
       provideOutput: (output) => hook.provide(output),
       attachExternal: (agentId) => fleet.attachExternal(agentId),
     })
+    const certificateFollowed =
+      certificate && config.tls && followCertificate(http.server as HttpsServer, config.tls, certificate, log)
+    disposers.add(() => certificateFollowed?.stop())
     ready = true
     const openConsole = async (name?: string): Promise<string> => {
       const path = consoleSocketOf(config.dataDir, name)
@@ -231,6 +252,7 @@ export async function buildApp(
       http,
       firstPassword: people.firstPassword?.password,
       openConsole,
+      reloadCertificate: async () => certificateFollowed?.reload(),
       async listen() {
         const listening = await listen(http, config)
         await openConsole().catch((error: unknown) => log.warn(String(error)))

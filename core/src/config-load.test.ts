@@ -67,7 +67,7 @@ describe('reading the settings', () => {
       'fleet.example.com',
       /^PUBLIC_URL: must be http:\/\/ or https:\/\/ .*, not "fleet\.example\.com"\.$/,
     ],
-    ['PUBLIC_URL', 'https://fleet.example.com/app', /^PUBLIC_URL: must be .* without a path/],
+    ['PUBLIC_URL', 'https://fleet.example.com/?app', /^PUBLIC_URL: must be .* at most with a path/],
     ['PUBLIC_URL', 'http://[::1', /^PUBLIC_URL: must be /],
     ['CORS_ORIGINS', '*', /^CORS_ORIGINS: must be origins like/],
     [

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { Compile } from 'typebox/compile'
 import type { ServerConfig } from './config.ts'
 import { fleetError } from './errors.ts'
+import { readProxies } from './http/client-address.ts'
 import { ServerSettings, type Setting, settingList } from './settings.ts'
 
 type Texts = Readonly<Record<string, string | undefined>>
@@ -31,6 +32,8 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
     uiPasswordHash: settings.UI_PASSWORD_HASH,
     jwtSecret: settings.JWT_SECRET,
     publicUrls: settings.PUBLIC_URL.map((url) => new URL(url)),
+    ...tlsOf(settings),
+    trustedProxies: settings.TRUSTED_PROXIES.length > 0 ? readProxies(settings.TRUSTED_PROXIES) : undefined,
     corsOrigins: settings.CORS_ORIGINS.map((url) => new URL(url).origin),
     allowedHosts: settings.ALLOWED_HOSTS.includes('*') ? [] : settings.ALLOWED_HOSTS,
     pluginDirs: [...settings.PLUGIN_DIRS.map((dir) => resolve(dir)), join(dataDir, 'plugins')],
@@ -44,7 +47,7 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
 function readSettings(texts: Texts): ServerSettings {
   const entries = settingList.map((setting) => [setting.name, parse(setting, texts[setting.name])])
   const values: unknown = Object.fromEntries(entries.filter(([, value]) => value !== undefined))
-  if (validator.Check(values)) return checkUrls(values)
+  if (validator.Check(values)) return checkTogether(values)
   const [first] = validator.Errors(values)
   throw invalid(first?.instancePath.split('/')[1] ?? '', texts)
 }
@@ -62,11 +65,24 @@ function parse({ kind, isSecret, default: fallback }: Setting, given: string | u
   return text
 }
 
-function checkUrls(settings: ServerSettings): ServerSettings {
+function checkTogether(settings: ServerSettings): ServerSettings {
   for (const name of ['PUBLIC_URL', 'CORS_ORIGINS'] as const)
     if (!settings[name].every((url) => URL.canParse(url)))
       throw invalid(name, { [name]: settings[name].join(',') })
+  if (!readProxies(settings.TRUSTED_PROXIES))
+    throw invalid('TRUSTED_PROXIES', { TRUSTED_PROXIES: settings.TRUSTED_PROXIES.join(',') })
+  const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings
+  if ((cert === undefined) !== (key === undefined)) {
+    const missing = cert === undefined ? 'TLS_CERT_FILE' : 'TLS_KEY_FILE'
+    throw fleetError('FLT_CONFIG_INVALID', { key: missing, problem: 'is missing; TLS needs both files.' })
+  }
   return settings
+}
+
+function tlsOf({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key }: ServerSettings): Pick<ServerConfig, 'tls'> {
+  return cert === undefined || key === undefined
+    ? {}
+    : { tls: { certFile: resolve(cert), keyFile: resolve(key) } }
 }
 
 function invalid(name: string, texts: Texts): Error {

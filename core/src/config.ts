@@ -1,3 +1,5 @@
+import type { BlockList } from 'node:net'
+
 /** What the server was told at start. `auth/` and `main.ts` read it; nothing else looks at the environment. */
 export interface ServerConfig {
   readonly host: string
@@ -15,8 +17,12 @@ export interface ServerConfig {
   readonly uiPassword: string | undefined
   readonly uiPasswordHash: string | undefined
   readonly jwtSecret: string | undefined
-  /** Origins people reach the server by; empty: whatever the Host header says. */
+  /** Addresses people reach the server by, each with the path a proxy gives it; empty: whatever the Host header says. */
   readonly publicUrls: readonly URL[]
+  /** undefined: plain HTTP. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined
+  /** Whose X-Forwarded-For counts. */
+  readonly trustedProxies?: BlockList | undefined
   readonly corsOrigins: readonly string[]
   readonly allowedHosts: readonly string[]
   /** Folders whose sub-folders are plugins. */

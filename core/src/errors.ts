@@ -321,6 +321,12 @@ export const catalogue = {
     status: 403,
     message: '{path} belongs to another user ({uid}). Run this with sudo, which goes on as that user.',
   },
+  FLT_HTTP_PLAIN: { status: 400, message: 'This port speaks https alone. Use https:// in the address.' },
+  FLT_TLS_CERTIFICATE: {
+    status: 500,
+    message:
+      '{file}: {problem}. Give a PEM certificate with its chain as TLS_CERT_FILE, and its key as TLS_KEY_FILE.',
+  },
   FLT_CONSOLE_SOCKET: {
     status: 500,
     message:

@@ -53,11 +53,12 @@ async function serve(given: ServerConfig): Promise<void> {
   const ended = new AbortController()
   notice.ready(`Serves at ${urls.join(' ')}`)
   notice.watch(app.isAlive, ended.signal)
-  process.send?.({ type: 'ready', url: `http://127.0.0.1:${port}` })
+  process.send?.({ type: 'ready', url: `${config.tls ? 'https' : 'http'}://127.0.0.1:${port}` })
   process.on('message', (message) => {
     if (isInvite(message))
       void app.invite(message.agentId).then((token) => process.send?.({ type: 'invited', token }))
   })
+  process.on('SIGHUP', () => void app.reloadCertificate())
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
       log.info(`Stopping (${signal}).`)

@@ -21,12 +21,37 @@ export const ServerSettings = Type.Object({
     description: 'TCP port of the API, the WebSockets and the dashboard.',
     must: 'must be a whole number from 0 (any free port) to 65535',
   }),
-  PUBLIC_URL: Type.Array(Type.String({ pattern: '^https?://[^/?#@\\s]+/?$' }), {
+  PUBLIC_URL: Type.Array(Type.String({ pattern: '^https?://[^/?#@\\s]+(/[A-Za-z0-9._~-]+)*/?$' }), {
     default: [],
     description:
-      'Where people and agents reach the server, for example `https://fleet.example.com`. Several are separated by commas.',
-    must: 'must be http:// or https:// addresses without a path, separated by commas',
+      'Where people and agents reach the server, for example `https://fleet.example.com`, or `https://example.com/fleet` behind a proxy. Several are separated by commas.',
+    must: 'must be http:// or https:// addresses, at most with a path like /fleet, separated by commas',
     otherwise: 'what the Host header says',
+  }),
+  TLS_CERT_FILE: Type.Optional(
+    Type.String({
+      ...Folder,
+      description:
+        'PEM certificate with its chain: the server then speaks https itself. Read again when it changes, at once on SIGHUP; open connections go on.',
+      must: 'must be a file, together with TLS_KEY_FILE',
+      otherwise: 'none: plain HTTP, for a proxy or a trusted network',
+    }),
+  ),
+  TLS_KEY_FILE: Type.Optional(
+    Type.String({
+      ...Folder,
+      description: 'PEM private key of TLS_CERT_FILE, readable by the user of the server.',
+      must: 'must be a file, together with TLS_CERT_FILE',
+      otherwise: 'none',
+    }),
+  ),
+  TRUSTED_PROXIES: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+    default: [],
+    maxItems: 64,
+    description:
+      "Addresses or networks of the reverse proxies in front of the server, for example `127.0.0.1,10.0.0.0/24`. Their X-Forwarded-For tells the client's address for the back-off of logins and for the audit, and nothing else.",
+    must: 'must be IP addresses or networks like 10.0.0.0/24, separated by commas',
+    otherwise: 'none: everybody behind one proxy shares one address',
   }),
   ALLOWED_HOSTS: Type.Array(Type.String({ pattern: '^[^/\\s]+$' }), {
     default: [],

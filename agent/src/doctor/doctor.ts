@@ -38,7 +38,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
   findings.push(...(await checkState(config, uid)))
   const { identity, finding } = await readIdentity(config)
   findings.push(finding)
-  findings.push(...(await checkLink(config.serverUrl, identity)))
+  findings.push(...(await checkLink(config, identity)))
   findings.push(...(await checkLastContact(config)))
   const executors = await loadExecutors(config.executors ?? [options.executors], silent)
   findings.push(...checkExecutors(executors))

@@ -5,6 +5,7 @@ import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { parseJson } from '../check.ts'
 import { createServerClock } from '../clock.ts'
+import type { AgentConfig } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
 import { createHttp } from '../http-request.ts'
 import type { Identity } from '../identity.ts'
@@ -15,11 +16,11 @@ const patienceMs = 8000
 /** Beyond it a server refuses a signature; the agent then takes over the server's time, but logs and windows stay wrong. */
 const clockSeconds = 300
 
+type Server = Pick<AgentConfig, 'serverUrl' | 'ca'>
+
 /** The way to the server, step by step; it ends at the first step that fails, because nothing after it can be told. */
-export async function checkLink(
-  serverUrl: string,
-  identity: Identity | undefined,
-): Promise<readonly Finding[]> {
+export async function checkLink(server: Server, identity: Identity | undefined): Promise<readonly Finding[]> {
+  const { serverUrl, ca } = server
   const url = new URL(serverUrl)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
@@ -27,10 +28,10 @@ export async function checkLink(
   const steps = [
     () => checkName(host),
     () => checkTcp(host, port),
-    ...(url.protocol === 'https:' ? [() => checkTls(host, port)] : []),
-    () => checkHttp(serverUrl),
-    () => checkSocket(serverUrl),
-    () => checkKey(serverUrl, identity),
+    ...(url.protocol === 'https:' ? [() => checkTls(host, port, ca)] : []),
+    () => checkHttp(server),
+    () => checkSocket(server),
+    () => checkKey(server, identity),
   ]
   for (const step of steps) {
     const found = await step()
@@ -83,10 +84,10 @@ function checkTcp(host: string, port: number): Promise<Finding[]> {
   })
 }
 
-function checkTls(host: string, port: number): Promise<Finding[]> {
+function checkTls(host: string, port: number, ca: string | undefined): Promise<Finding[]> {
   return new Promise((done) => {
-    const servername = isIP(host) ? {} : { servername: host }
-    const socket = connectTls({ host, port, timeout: patienceMs, rejectUnauthorized: false, ...servername })
+    const more = { ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) }
+    const socket = connectTls({ host, port, timeout: patienceMs, rejectUnauthorized: false, ...more })
     const end = (finding: Finding): void => {
       socket.destroy()
       done([finding])
@@ -99,7 +100,7 @@ function checkTls(host: string, port: number): Promise<Finding[]> {
           bad(
             'tls',
             `the certificate of ${host} is not trusted here (${socket.authorizationError})`,
-            'Give the server a certificate that fits its name, or add its authority to this machine (update-ca-certificates) and set NODE_EXTRA_CA_CERTS for the agent.',
+            'Give the server a certificate that fits its name; where a private authority signed it, put the certificate of that into a file and name it in agent.ca_file.',
           ),
         )
       else if (days < 14)
@@ -127,13 +128,14 @@ function checkTls(host: string, port: number): Promise<Finding[]> {
   })
 }
 
-async function checkHttp(serverUrl: string): Promise<Finding[]> {
+async function checkHttp({ serverUrl, ca }: Server): Promise<Finding[]> {
   const stop = new AbortController()
   try {
     const sentMs = Date.now()
     const answer = await createHttp(
       serverUrl,
       stop.signal,
+      ca,
     )({
       ...{ method: 'GET', path: '/api/health', headers: {}, body: Buffer.alloc(0) },
       ...{ timeoutMs: patienceMs, signal: stop.signal },
@@ -181,9 +183,9 @@ function clock(time: string, nowMs: number): Finding {
 }
 
 /** An upgrade without a signature: what refuses it must be the server, so that a proxy that swallows WebSockets shows. */
-function checkSocket(serverUrl: string): Promise<Finding[]> {
+function checkSocket({ serverUrl, ca }: Server): Promise<Finding[]> {
   return new Promise((done) => {
-    const url = new URL('/api/agent/connect', serverUrl)
+    const url = new URL(`${serverUrl}/api/agent/connect`)
     const headers = {
       ...{ connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
       'sec-websocket-key': Buffer.from('fleetupdate doctor').toString('base64').slice(0, 22).padEnd(24, '='),
@@ -191,6 +193,7 @@ function checkSocket(serverUrl: string): Promise<Finding[]> {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
       headers,
       timeout: patienceMs,
+      ...(ca === undefined ? {} : { ca }),
     })
     const blocked = (problem: string): void => {
       request.destroy()
@@ -214,12 +217,12 @@ function checkSocket(serverUrl: string): Promise<Finding[]> {
 }
 
 /** A poll that names another boot is refused, signed, and changes nothing: it proves both keys without disturbing the running agent. */
-async function checkKey(serverUrl: string, identity: Identity | undefined): Promise<Finding[]> {
+async function checkKey({ serverUrl, ca }: Server, identity: Identity | undefined): Promise<Finding[]> {
   if (!identity) return []
   const stop = new AbortController()
   try {
     const http = createSignedHttp(
-      createHttp(serverUrl, stop.signal),
+      createHttp(serverUrl, stop.signal, ca),
       { url: serverUrl, clock: createServerClock() },
       identity,
     )

@@ -27,7 +27,7 @@ export interface PeopleOptions {
   readonly audit: Audit
   readonly config: Pick<
     ServerConfig,
-    'uiUser' | 'uiPassword' | 'uiPasswordHash' | 'jwtSecret' | 'publicUrls' | 'corsOrigins'
+    'uiUser' | 'uiPassword' | 'uiPasswordHash' | 'jwtSecret' | 'publicUrls' | 'corsOrigins' | 'tls'
   >
   /** Ends the hourly clean-up. */
   readonly signal: AbortSignal

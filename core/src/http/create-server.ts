@@ -1,18 +1,26 @@
+import type { IncomingMessage } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { ServerConfig } from '../config.ts'
 import { fleetError } from '../errors.ts'
 import type { PluginHost } from '../plugins/host.ts'
 import type { PanelAssets } from '../plugins/panel-assets.ts'
+import type { Certificate } from './certificate.ts'
+import { type ClientAddress, registerClientAddress } from './client-address.ts'
 import { registerDashboard } from './dashboard.ts'
 import { registerDirectRoutes } from './direct-routes.ts'
 import { type ReportError, type ReportRefusal, registerErrorHandler } from './error-handler.ts'
 import { type Authenticate, mountRoutes } from './mount-routes.ts'
+import { answerPlainHttp } from './plain-on-tls.ts'
+import { createPublicPaths } from './public-urls.ts'
 import { registerBundleBodies, registerJsonBodies } from './raw-body.ts'
 import type { Route } from './routes.ts'
 import { registerSecurityHeaders } from './security-headers.ts'
 
 export interface HttpOptions {
   readonly config: Pick<ServerConfig, 'publicUrls' | 'corsOrigins' | 'allowedHosts' | 'dashboardDir'>
+  readonly certificate: Certificate | undefined
+  readonly clientAddress: ClientAddress
   readonly routes: readonly Route[]
   readonly plugins: PluginHost
   readonly panels: PanelAssets
@@ -23,8 +31,8 @@ export interface HttpOptions {
 
 /** The server's one HTTP app: its own routes, the plugins' instances behind it, the dashboard for everything else. */
 export async function createServer(options: HttpOptions): Promise<FastifyInstance> {
-  const { config, plugins } = options
-  const app = Fastify({
+  const { config, plugins, certificate } = options
+  const settings = {
     logger: false,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
@@ -34,11 +42,15 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 256 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-  })
+  }
+  const app = certificate
+    ? asPlain(Fastify({ ...settings, https: { cert: certificate.cert, key: certificate.key } }))
+    : Fastify(settings)
+  registerClientAddress(app, options.clientAddress)
   registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerBundleBodies(app)
-  const https = config.publicUrls.some(({ protocol }) => protocol === 'https:')
+  const https = certificate !== undefined || config.publicUrls.some(({ protocol }) => protocol === 'https:')
   registerSecurityHeaders(app, { https })
   const allowsHost = hostCheck(config)
   registerHostCheck(app, allowsHost)
@@ -51,9 +63,21 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
   })
   mountRoutes(app, options.routes, options.authenticate)
   options.panels.register(app)
-  await registerDashboard(app, config.dashboardDir)
+  const paths = createPublicPaths(config.publicUrls)
+  await registerDashboard(app, config.dashboardDir, paths)
   registerDirectRoutes(app.server, options.routes, { https, report: options.report, allowsHost })
+  // Before every other listener: whatever path a proxy gave the server, its routes and the agents' signatures know nothing of it.
+  for (const event of ['request', 'upgrade'] as const)
+    app.server.prependListener(event, (request: IncomingMessage) => {
+      request.url = paths.withoutPrefix(request.headers.host, request.url ?? '/')
+    })
   return app
+}
+
+/** An app that speaks TLS, as all rooms see it: nothing below depends on which of both it is. */
+function asPlain(app: FastifyInstance<HttpsServer>): FastifyInstance {
+  answerPlainHttp(app.server)
+  return app as unknown as FastifyInstance
 }
 
 /** Where hosts are named, only those are answered: a page of another site can't reach the server by a name of its own (DNS rebinding). */

@@ -21,7 +21,7 @@ export function docsPage(document: object): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(info.title)} API</title><style>${styles}</style>
 <main><h1>${escapeHtml(info.title)} API <small>${escapeHtml(info.version)}</small></h1>
-<p>The same as a document for programs: <a href="/api/openapi.json">/api/openapi.json</a>.</p>${rows.join('')}</main></html>`
+<p>The same as a document for programs: <a href="openapi.json">/api/openapi.json</a>.</p>${rows.join('')}</main></html>`
 }
 
 const styles = `body{font:16px/1.5 system-ui,sans-serif;margin:0;color-scheme:light dark}main{max-width:60rem;margin:auto;padding:1rem}

@@ -4,6 +4,7 @@ import { refusedRequest } from '../audit/refused-request.ts'
 import type { People } from '../auth/create-people.ts'
 import { fleetError } from '../errors.ts'
 import type { LiveHub } from '../events/live.ts'
+import type { ClientAddress } from './client-address.ts'
 import { type ReportError, toFleetError } from './error-handler.ts'
 import { refuseUpgrade, type UpgradeHandler } from './upgrades.ts'
 
@@ -13,8 +14,9 @@ export function acceptLive(deps: {
   readonly people: Pick<People, 'authenticate' | 'origins'>
   readonly report: ReportError
   readonly audit: Pick<Audit, 'refused'>
+  readonly clientAddress: ClientAddress
 }): UpgradeHandler {
-  const { live, people, report, audit } = deps
+  const { live, people, report, audit, clientAddress } = deps
   return (request, socket, head) => {
     const enter = async (): Promise<void> => {
       const { headers } = request
@@ -26,8 +28,8 @@ export function acceptLive(deps: {
     }
     enter().catch((error: unknown) => {
       const known = toFleetError(error, report)
-      const { headers, method = '', socket: peer } = request
-      const refusal = refusedRequest(known, { headers, method, ip: peer.remoteAddress ?? '' })
+      const { headers, method = '' } = request
+      const refusal = refusedRequest(known, { headers, method, ip: clientAddress(request) })
       if (refusal) audit.refused({ ...refusal, target: 'GET /api/ws' })
       refuseUpgrade(socket, known.status, known.toJSON())
     })

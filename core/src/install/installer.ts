@@ -16,7 +16,8 @@ export interface ServedInstaller {
 export function servedInstaller(release: AgentRelease, serverUrl: string): ServedInstaller {
   const { statement, publicKey, installer } = release
   const { archive, nodes, version } = statement
-  if (!/^https?:\/\/[A-Za-z0-9.:[\]_-]{1,260}$/.test(serverUrl)) throw fleetError('FLT_INSTALL_ADDRESS')
+  if (!/^https?:\/\/[A-Za-z0-9.:[\]_-]{1,260}(\/[A-Za-z0-9._~-]+)*$/.test(serverUrl))
+    throw fleetError('FLT_INSTALL_ADDRESS')
   const values: Readonly<Record<string, string>> = {
     BAKED_SERVER_URL: serverUrl,
     BAKED_VERSION: version,

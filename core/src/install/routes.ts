@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { fleetError } from '../errors.ts'
+import { addressOf } from '../http/public-urls.ts'
 import type { Route, RouteCall } from '../http/routes.ts'
 import type { AgentRelease } from './agent-release.ts'
 import { servedInstaller } from './installer.ts'
@@ -65,5 +66,6 @@ export function installRoutes({ release, publicUrls }: InstallRouteDeps): readon
 
 /** Where a machine reaches this server: PUBLIC_URL, else what the request reached. Never X-Forwarded-*. */
 export function serverUrlOf(publicUrls: readonly URL[], request: RouteCall['request']): string {
-  return publicUrls[0]?.origin ?? `${request.protocol}://${request.host}`
+  const [first] = publicUrls
+  return first ? addressOf(first) : `${request.protocol}://${request.host}`
 }

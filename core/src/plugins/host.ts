@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fleetError } from '../errors.ts'
+import type { ClientAddress } from '../http/client-address.ts'
 import type { ReportError, ReportRefusal } from '../http/error-handler.ts'
 import type { Authenticate } from '../http/mount-routes.ts'
 import { compileContract } from './compile-contract.ts'
@@ -49,6 +50,7 @@ export interface PluginHostOptions {
   /** Asked at the start: the paths the core serves itself. */
   corePaths(): readonly string[]
   readonly https: boolean
+  readonly clientAddress?: ClientAddress
   readonly authenticate: Authenticate
   readonly report: ReportError
   /** Told of everything a plugin's route refused. */

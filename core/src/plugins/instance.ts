@@ -1,5 +1,6 @@
 import type { PluginContext, Role } from '@fleetupdate/sdk'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { type ClientAddress, registerClientAddress } from '../http/client-address.ts'
 import { type ReportError, type ReportRefusal, registerErrorHandler } from '../http/error-handler.ts'
 import { type Authenticate, requireRole } from '../http/mount-routes.ts'
 import { registerJsonBodies } from '../http/raw-body.ts'
@@ -25,6 +26,7 @@ export interface InstanceOptions {
   readonly report: ReportError
   readonly refused?: ReportRefusal
   readonly timeoutMs: number
+  readonly clientAddress?: ClientAddress
 }
 
 /**
@@ -45,6 +47,7 @@ export async function createInstance(
     pluginTimeout: options.timeoutMs,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true } },
   })
+  if (options.clientAddress) registerClientAddress(app, options.clientAddress)
   registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerSecurityHeaders(app, { https: options.https })

@@ -42,6 +42,11 @@ export function protocolVectors(): object {
     rootKey: root.toString('hex'),
     ...keyId,
     derivedKeys: Object.fromEntries(labels.map((label) => [label, key(label).toString('hex')])),
+    addresses: [
+      address('https://fleet.example.com', 'fleet.example.com', ''),
+      address('http://Fleet.example.com:8000', 'fleet.example.com:8000', ''),
+      address('https://example.com:443/fleet/', 'example.com', '/fleet'),
+    ],
     signedRequest: {
       ...request,
       body,
@@ -70,6 +75,12 @@ export function protocolVectors(): object {
     session: sessionVector(root, keyId, parameters.nonce),
     enrolment: enrolmentVector(),
   }
+}
+
+/** What an agent dials and what it signs, for one address of a server. */
+function address(serverUrl: string, authority: string, prefix: string): object {
+  const path = '/api/agent/poll'
+  return { serverUrl, dials: `${prefix}${path}`, signs: { authority, path } }
 }
 
 function sessionVector(root: Buffer, keyId: { agentId: string; kid: string }, agentNonce: string): object {
