@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { agent } from './figures/agent.ts'
 import { batch } from './figures/batch.ts'
 import { burst } from './figures/burst.ts'
@@ -9,8 +10,12 @@ import { list } from './figures/list.ts'
 import { memory } from './figures/memory.ts'
 import { metrics } from './figures/metrics.ts'
 import { start } from './figures/start.ts'
+import { guardNames, regressions } from './guard.ts'
+import { describeMachine } from './machine.ts'
+import { type BenchOptions, readOptions } from './options.ts'
 import { createStage, type Measure, type Stage } from './stage.ts'
-import { type Figure, formatTable } from './table.ts'
+import { type Figure, formatTable, markdownTable } from './table.ts'
+import { writeBetweenMarks } from './write-docs.ts'
 
 /** In this order: the fleet only grows. */
 const measures: readonly Measure[] = [
@@ -27,17 +32,12 @@ const measures: readonly Measure[] = [
   metrics,
 ]
 
-const wanted = process.argv.slice(2)
-const unknown = wanted.filter((name) => !measures.some((measure) => measure.name === name))
-if (unknown.length > 0) {
-  console.error(
-    `There is no figure ${unknown.join(', ')}; there are ${measures.map(({ name }) => name).join(', ')}.`,
-  )
-  process.exit(2)
-}
-const chosen = measures.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const options = readOrStop()
+const names = options.guard ? guardNames : options.only
+const chosen = measures.filter(({ name }) => names.length === 0 || names.includes(name))
+const machine = describeMachine()
 
-const stage = createStage()
+const stage = createStage(options.agents)
 const failed: string[] = []
 const figures: Figure[] = []
 try {
@@ -48,9 +48,26 @@ try {
 } finally {
   await stage.dispose()
 }
-console.log(`\n${formatTable(figures)}\n`)
+console.log(`\n${formatTable(figures)}\n\n${machine}\n`)
+if (options.json !== undefined)
+  writeFileSync(options.json, `${JSON.stringify({ machine, figures }, null, 2)}\n`)
+if (options.docs)
+  writeBetweenMarks('docs/performance.md', 'figures', `${markdownTable(figures)}\n\n${machine}`)
+if (options.guard) failed.push(...regressions(figures, JSON.parse(readFileSync('bench/ratios.json', 'utf8'))))
 for (const problem of failed) console.error(problem)
 process.exit(failed.length > 0 ? 1 : 0)
+
+function readOrStop(): BenchOptions {
+  try {
+    return readOptions(
+      process.argv.slice(2),
+      measures.map(({ name }) => name),
+    )
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error))
+    return process.exit(2)
+  }
+}
 
 /** A figure that can't be measured fails the run, but not the others. */
 async function attempt({ name, measure }: Measure, on: Stage): Promise<readonly Figure[]> {

@@ -19,6 +19,8 @@ export interface Measure {
 /** What figures share, started when the first asks for it: one server, simulated agents, one real agent with the capability `lines`. */
 export interface Stage {
   readonly dir: string
+  /** Size of the large fleet. */
+  readonly agents: number
   server(): Promise<Server>
   sims(): Promise<SimFleet>
   agent(): Promise<{ readonly id: string; readonly process: Child }>
@@ -29,7 +31,7 @@ export interface Stage {
 
 const agentId = 'real'
 
-export function createStage(): Stage {
+export function createStage(agents: number): Stage {
   const dir = mkdtempSync(join(tmpdir(), 'fleet-bench-'))
   const undos: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true, maxRetries: 3 })]
   const defer = (undo: () => unknown): void => void undos.push(undo)
@@ -56,6 +58,7 @@ export function createStage(): Stage {
   })
   return {
     dir,
+    agents,
     server,
     sims,
     agent,

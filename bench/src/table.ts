@@ -39,3 +39,17 @@ export function milliseconds(value: number): string {
 export function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }
+
+/** As the kernel counts resident memory: thousands of kB. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1000).toFixed(1)} MB`
+}
+
+/** The figures as a Markdown table. */
+export function markdownTable(figures: readonly Figure[]): string {
+  const rows = figures.map(
+    ({ name, reached, ratio, bar, ok }) =>
+      `| ${name} | ${ok ? reached : `**${reached}**`} | ${ratio === undefined ? '' : `${Math.round(ratio * 100)} %`} | ${bar} | ${ok ? 'met' : '**below**'} |`,
+  )
+  return ['| figure | reached | of ceiling | bar | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n')
+}

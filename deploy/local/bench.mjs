@@ -1,18 +1,26 @@
-// `npm run bench`: bundles the benchmarks and runs them; prints one table of ratios. Arguments name the figures to run.
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+// `npm run bench`: bundles the benchmarks and runs one of their programs: `main` (the table), `growth` or `soak`.
+import { mkdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { prepare, root, run, say } from './setup.mjs'
+
+const programs = ['main', 'growth', 'soak']
+const given = process.argv.slice(2)
+const program = programs.includes(given[0]) ? given.shift() : 'main'
+const profile = takeProfile(given)
 
 await prepare()
 const outdir = join(root, 'node_modules', '.cache', 'bench')
 rmSync(outdir, { recursive: true, force: true })
 await build({
   entryPoints: {
-    main: 'bench/src/main.ts',
+    ...Object.fromEntries(programs.map((name) => [name, `bench/src/${name}.ts`])),
+    'sim-child': 'bench/src/load/sim-child.ts',
+    'ceiling-fleet': 'bench/src/ceilings/fleet.ts',
     'ceiling-http': 'bench/src/ceilings/http.ts',
-    'ceiling-ws': 'bench/src/ceilings/ws.ts',
     'ceiling-lines': 'bench/src/ceilings/lines.ts',
+    'ceiling-start': 'bench/src/ceilings/start.ts',
+    'ceiling-ws': 'bench/src/ceilings/ws.ts',
   },
   absWorkingDir: root,
   outdir,
@@ -28,4 +36,14 @@ await build({
   logLevel: 'warning',
 })
 say('Measuring …')
-await run(process.execPath, [join(outdir, 'main.js'), ...process.argv.slice(2)])
+await run(process.execPath, [...profile, join(outdir, `${program}.js`), ...given])
+if (profile.length > 0) say(`The profiles are in ${profile[1].replace(/^--cpu-prof-dir=/, '')}.`)
+
+/** `--profile DIR` as Node's own options: every process that a benchmark forks inherits them. */
+function takeProfile(args) {
+  const at = args.indexOf('--profile')
+  if (at < 0) return []
+  const [, dir = 'profiles'] = args.splice(at, 2)
+  mkdirSync(resolve(dir), { recursive: true })
+  return ['--cpu-prof', `--cpu-prof-dir=${resolve(dir)}`]
+}

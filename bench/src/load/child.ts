@@ -14,6 +14,8 @@ export interface Child {
   anonymousMemory(): number
   /** CPU used so far in milliseconds, its ended children included, from /proc. */
   cpuMs(): number
+  /** Asks it to do something; resolves with what it answers to this call. */
+  call<T>(method: string, args: readonly unknown[]): Promise<T>
   stop(): Promise<void>
 }
 
@@ -21,8 +23,8 @@ const readyMs = 30_000
 const keptText = 4000
 
 /** Starts one entry of this bundle and waits for its port. */
-export async function startEntry(name: string): Promise<Child> {
-  return startFile(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {})
+export async function startEntry(name: string, env: Record<string, string> = {}): Promise<Child> {
+  return startFile(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), env)
 }
 
 /** Starts a program that sends `{ type: 'ready', port | url }` to its parent. Rejects with what it said where it ends or is silent for 30 s. */
@@ -70,8 +72,31 @@ function asChild(child: ChildProcess, port: number): Child {
     memory: () => statusBytes(pid, 'VmRSS'),
     anonymousMemory: () => statusBytes(pid, 'RssAnon'),
     cpuMs: () => cpuMs(pid),
+    call: createCalls(child),
     stop: () => stop(child),
   }
+}
+
+function createCalls(child: ChildProcess): Child['call'] {
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  let calls = 0
+  child.on('message', (message: { call?: number; value?: unknown; error?: string }) => {
+    if (message.call === undefined) return
+    const call = waiting.get(message.call)
+    waiting.delete(message.call)
+    if (message.error === undefined) call?.resolve(message.value)
+    else call?.reject(new Error(message.error))
+  })
+  child.on('exit', () => {
+    for (const { reject } of waiting.values()) reject(new Error('The process ended before it answered.'))
+    waiting.clear()
+  })
+  return <T>(method: string, args: readonly unknown[]) =>
+    new Promise<T>((resolve, reject) => {
+      const call = ++calls
+      waiting.set(call, { resolve: (value) => resolve(value as T), reject })
+      child.send({ call, method, args })
+    })
 }
 
 function portOf(message: unknown): number {

@@ -1,77 +1,76 @@
-import { enrol, WireAgent } from '@fleetupdate/core/testing'
-import { limits } from '@fleetupdate/sdk/protocol'
+import { type Child, startEntry } from './child.ts'
+import type { LocalFleet } from './local-fleet.ts'
 import type { Server } from './server.ts'
 
-/** Agents without a machine: they enrol, connect, greet and send heartbeats like real ones. All live in this process. */
+/** So many agents live in one process; a larger fleet is spread over several. */
+const perProcess = 10_000
+
+/** The simulated agents of a run, apart from the process that measures. */
 export class SimFleet {
-  readonly agents: WireAgent[] = []
-  #connected = 0
-  #turn = 0
   readonly #server: Server
-  readonly #heartbeat: NodeJS.Timeout
+  readonly #children: Child[] = []
+  #connected = 0
 
   constructor(server: Server) {
     this.#server = server
-    this.#heartbeat = setInterval(() => this.#ping(), limits.heartbeatMs / heartbeatParts)
   }
 
-  /** Those that are connected. */
-  get online(): readonly WireAgent[] {
-    return this.agents.slice(0, this.#connected)
+  /** How many are connected. */
+  get online(): number {
+    return this.#connected
   }
 
-  /** Enrols until there are so many. */
-  async enrol(count: number): Promise<void> {
-    const { url, psk } = this.#server
-    const enrolOne = async (index: number): Promise<void> => {
-      const identity = await enrol(url, `sim-${String(index).padStart(5, '0')}`, { id: 'psk', text: psk })
-      const agent = new WireAgent(url, identity)
-      agent.record = false
-      this.agents[index] = agent
-    }
-    const missing = Array.from({ length: Math.max(0, count - this.agents.length) }, (_, i) => i)
-    const first = this.agents.length
-    await eachOf(missing, 64, (index) => enrolOne(first + index))
+  /** Enrols until there are so many; answers the ids of all. */
+  async enrol(count: number): Promise<readonly string[]> {
+    const ids = await this.#share<readonly string[]>(count, 'enrol', (part) => [part])
+    return ids.flat()
   }
 
-  /** Connects until so many are connected; all are sent their upgrade at once where `atOnce` says so. Resolves when each was welcomed. */
+  /** Connects until so many are connected, `atOnce` under way at a time. */
   async connect(count: number, atOnce = 100): Promise<void> {
-    await this.enrol(count)
-    const missing = this.agents.slice(this.#connected, count)
-    await eachOf(missing, atOnce, async (agent) => {
-      await agent.connect()
-    })
+    await this.#share(count, 'connect', (part) => [part, atOnce])
     this.#connected = Math.max(this.#connected, count)
   }
 
-  disconnect(): void {
+  async disconnect(): Promise<void> {
     this.#connected = 0
-    for (const agent of this.agents) agent.terminate()
+    await this.#all('disconnect')
   }
 
-  close(): void {
-    clearInterval(this.#heartbeat)
-    this.disconnect()
+  /** Facts and metrics of every connected agent, durably. */
+  async tell(round = 0): Promise<void> {
+    await this.#all('tell', round)
   }
 
-  /** A part of the fleet a second, as in life. */
-  #ping(): void {
-    this.#turn = (this.#turn + 1) % heartbeatParts
-    for (let i = this.#turn; i < this.#connected; i += heartbeatParts) this.agents[i]?.send({ type: 'ping' })
+  /** When the last connected agent had its next offer, in epoch ms. All accept at once. */
+  async acceptOffers(): Promise<number> {
+    return Math.max(...(await this.#all<number>('acceptOffers')))
   }
-}
 
-const heartbeatParts = 20
-
-/** Runs a function for each value, so many at a time. */
-export async function eachOf<T>(
-  values: readonly T[],
-  atOnce: number,
-  run: (value: T) => Promise<void>,
-): Promise<void> {
-  let next = 0
-  const work = async (): Promise<void> => {
-    while (next < values.length) await run(values[next++] as T)
+  async succeed(): Promise<void> {
+    await this.#all('succeed')
   }
-  await Promise.all(Array.from({ length: Math.min(atOnce, values.length) }, work))
+
+  async close(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stop()))
+  }
+
+  #all<T>(method: keyof LocalFleet, ...args: readonly unknown[]): Promise<readonly T[]> {
+    return Promise.all(this.#children.map((child) => child.call<T>(method, args)))
+  }
+
+  async #share<T>(
+    count: number,
+    method: keyof LocalFleet,
+    args: (part: number) => readonly unknown[],
+  ): Promise<readonly T[]> {
+    const { url, psk } = this.#server
+    for (let first = this.#children.length * perProcess; first < count; first += perProcess)
+      this.#children.push(await startEntry('sim-child', { FLEET_PLACE: JSON.stringify({ url, psk, first }) }))
+    return Promise.all(
+      this.#children.map((child, index) =>
+        child.call<T>(method, args(Math.max(0, Math.min(perProcess, count - index * perProcess)))),
+      ),
+    )
+  }
 }
