@@ -20,6 +20,10 @@ await check('Rules of the plugins', process.execPath, [
   ...pluginFolders(),
 ])
 await check('Generated files are up to date', process.execPath, ['deploy/local/generate.mjs', '--check'])
+await check('Speed has not fallen (ratios to a ceiling of the same run)', process.execPath, [
+  'deploy/local/bench.mjs',
+  '--guard',
+])
 await suite('Unit tests', ['run'])
 await suite('End-to-end tests (real server, agents, apt roots, browser)', [
   'run',

@@ -13,6 +13,7 @@ import { registerSecurityHeaders } from './security-headers.ts'
 const path = '/api/echo'
 const echo: AnswerDirectly = async ({ body, headers }) => {
   if (body.toString() === '"refuse"') throw fleetError('FLT_AUTH_SIGNATURE', { problem: 'it is a test' })
+  if (body.toString() === '"busy"') throw fleetError('FLT_STORE_BUSY')
   if (body.toString() === '"break"') throw new Error('secret inside')
   return {
     status: 200,
@@ -62,12 +63,14 @@ describe('a direct route', () => {
   test.each([
     ['"refuse"', 401, 'FLT_AUTH_SIGNATURE'],
     ['"break"', 500, 'FLT_INTERNAL'],
+    ['"busy"', 503, 'FLT_STORE_BUSY'],
   ])('that throws (%s) is answered as the framework would', async (body, status, code) => {
     const direct = await post(body)
     const usual = await post(body, { origin: 'http://127.0.0.1' })
     expect(direct.status).toBe(status)
     expect(direct.text).toContain(code)
     expect(direct.text).not.toContain('secret')
+    expect(direct.headers['retry-after']).toBe(status === 503 ? '5' : undefined)
     expect(Object.keys(direct.headers).sort()).toEqual(Object.keys(usual.headers).sort())
   })
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
-import { type ReportError, toFleetError } from './error-handler.ts'
+import { type ReportError, retryAfter, toFleetError } from './error-handler.ts'
 import { rawBodyOf } from './raw-body.ts'
 import type { Route, RouteCall } from './routes.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -79,9 +79,10 @@ export function registerDirectRoutes(server: Server, routes: readonly Route[], o
         (given) => send(response, security, given),
         (error) => {
           const known = toFleetError(error, options.report)
+          const seconds = retryAfter(known)
           send(response, security, {
             status: known.status,
-            headers: {},
+            headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },
             body: JSON.stringify(known.toJSON()),
           })
         },

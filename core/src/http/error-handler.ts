@@ -35,6 +35,7 @@ export function toFleetError(error: unknown, report: ReportError): FleetError {
   return fleetError('FLT_INTERNAL', { id })
 }
 
+const busySeconds = 5
 const discardedBytes = 64 * 1024 * 1024
 
 /**
@@ -83,9 +84,10 @@ function fastifyError(error: unknown): FleetError | undefined {
   }
 }
 
-function retryAfter(error: FleetError): number | undefined {
-  const { details } = error
-  if (error.status !== 429 || typeof details !== 'object' || details === null || !('seconds' in details))
-    return undefined
-  return typeof details.seconds === 'number' ? Math.ceil(details.seconds) : undefined
+/** Seconds after which another try may go better: what a back-off says, a few where the server is busy or not yet ready. */
+export function retryAfter({ status, details }: FleetError): number | undefined {
+  const told =
+    typeof details === 'object' && details !== null && 'seconds' in details ? details.seconds : undefined
+  if (status === 429) return typeof told === 'number' ? Math.ceil(told) : undefined
+  return status === 503 ? busySeconds : undefined
 }
