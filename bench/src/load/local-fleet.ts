@@ -29,7 +29,7 @@ export class LocalFleet {
     this.#heartbeat = setInterval(() => this.#ping(), limits.heartbeatMs / heartbeatParts)
   }
 
-  /** Enrols until there are so many; answers their ids. */
+  /** Enrols until there are so many; answers the ids of the first so many. */
   async enrol(count: number): Promise<readonly string[]> {
     const { url, psk, first } = this.#place
     const missing = Array.from({ length: Math.max(0, count - this.#agents.length) }, (_, i) => i)
@@ -38,7 +38,7 @@ export class LocalFleet {
       const id = `sim-${String(first + start + offset).padStart(5, '0')}`
       this.#agents[start + offset] = new SimAgent(url, await enrol(url, id, { id: 'psk', text: psk }))
     })
-    return this.#agents.map(({ identity }) => identity.agentId)
+    return this.#agents.slice(0, count).map(({ identity }) => identity.agentId)
   }
 
   /** Connects until so many are connected, `atOnce` under way at a time; resolves when each was welcomed. */

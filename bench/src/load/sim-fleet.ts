@@ -20,7 +20,7 @@ export class SimFleet {
     return this.#connected
   }
 
-  /** Enrols until there are so many; answers the ids of all. */
+  /** Enrols until there are so many; answers the ids of the first so many. */
   async enrol(count: number): Promise<readonly string[]> {
     const ids = await this.#share<readonly string[]>(count, 'enrol', (part) => [part])
     return ids.flat()
