@@ -34,6 +34,7 @@ export class SimAgent extends EventEmitter<{ frame: [ServerFrame] }> {
       serverUrl: this.url,
       http: this.#http,
       identity: this.identity,
+      ca: undefined,
       hello,
       receive: (frame: ServerFrame): void => void this.emit('frame', frame),
       signal: this.#cut.signal,
