@@ -73,6 +73,7 @@ export async function runAgent(
   )
   const journal = await openJournal(config.stateDir)
   const scratch = join(config.stateDir, 'captures')
+  const policy = createPolicy(config.file, { uid: installation.uid })
   // The connection and those who speak through it need each other: they meet through this.
   const outbox: Outbox = {
     get online() {
@@ -84,7 +85,10 @@ export async function runAgent(
     executors: executors.all,
     intervalMs: config.pollIntervalMs,
     context: (executor, until) =>
-      factContext(executor, { way, log, scratch, signal: until, privileges: probes.probe }),
+      factContext(executor, {
+        ...{ way, log, scratch, signal: until, privileges: probes.probe },
+        excludes: async (packageName) => (await policy.excluder())(packageName),
+      }),
     outbox,
     log,
     signal,
@@ -93,11 +97,12 @@ export async function runAgent(
     journal,
     executors,
     executorFolders: folders,
+    configFile: config.file,
     way: way.kind,
     clock,
     outbox,
     startRunner: createRunnerStart({ node: [installation.node], main: installation.main }, way, log),
-    policy: createPolicy(config.file, { uid: installation.uid }),
+    policy,
     commandEnded(plugin) {
       probes.forget()
       facts.refresh(plugin).catch((error) => log.error(describeError(error)))
@@ -204,10 +209,7 @@ function helloFrame(
 
 function factContext(
   { id, manifest }: HostedExecutor,
-  settings: Pick<
-    Parameters<typeof createExecutorContext>[0],
-    'way' | 'log' | 'scratch' | 'signal' | 'privileges'
-  >,
+  settings: Omit<Parameters<typeof createExecutorContext>[0], 'manifest'>,
 ) {
   return createExecutorContext({ ...settings, manifest: manifest ?? { id, sdk: '1' } })
 }

@@ -15,6 +15,7 @@ export interface DispatcherOptions {
   readonly journal: Journal
   readonly executors: ExecutorHost
   readonly executorFolders: readonly string[]
+  readonly configFile: string
   readonly way: PrivilegedWay['kind']
   readonly clock: ServerClock
   readonly outbox: Outbox
@@ -131,6 +132,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       ...(precondition === undefined ? {} : { precondition }),
       startedAt: new Date(clock.nowMs()).toISOString(),
       executors: [...options.executorFolders],
+      config: options.configFile,
       way: options.way,
     }
     if (lane !== undefined) starting.add(lane)

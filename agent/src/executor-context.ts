@@ -8,6 +8,7 @@ const fileBytes = 4 * 1024 * 1024
 export interface ContextSettings extends RunSettings {
   readonly log: Log
   privileges(): Promise<readonly PrivilegeState[]>
+  excludes(packageName: string): Promise<boolean>
 }
 
 /** What facts and commands of an executor get from this host; its `root` is the real one. */
@@ -20,6 +21,7 @@ export function createExecutorContext(settings: ContextSettings): ExecutorContex
     exists,
     readFile,
     privileges: () => settings.privileges(),
+    excludes: (packageName) => settings.excludes(packageName),
   }
 }
 

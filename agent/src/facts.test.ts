@@ -54,6 +54,7 @@ function facts(sources: Record<string, Source>): Facts {
         log,
         scratch: '/nowhere',
         privileges: async () => [],
+        excludes: async () => false,
       }),
     outbox,
     log,

@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import type { CommandDefinition } from '@fleetupdate/sdk'
 import { createCheck } from './check.ts'
 import { PolicyProblem, readPolicy } from './privilege/policy-file.ts'
-import { brokenRule } from './privilege/policy-rules.ts'
+import { brokenRule, excludes } from './privilege/policy-rules.ts'
 
 export interface PolicyRequest {
   readonly plugin: string
@@ -15,6 +15,8 @@ export interface PolicyRequest {
 export interface Policy {
   /** Why it may not start, beginning with the name of the rule; undefined where it may. Read anew each time: an edit counts at once. */
   refusal(request: PolicyRequest): Promise<string | undefined>
+  /** Tells whether it excludes a package from every change; a policy that cannot be read excludes all. */
+  excluder(): Promise<(packageName: string) => boolean>
 }
 
 /**
@@ -38,6 +40,11 @@ export function createPolicy(
         return `rule "file": ${error.message}. Until it is corrected nothing starts here.`
       }
     },
+    excluder: () =>
+      readPolicy(folder, owners).then(
+        (policy) => (packageName: string) => excludes(policy, packageName),
+        () => () => true,
+      ),
   }
 }
 

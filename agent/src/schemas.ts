@@ -71,6 +71,8 @@ export const AttemptRequest = Type.Object({
   startedAt: Time,
   /** Every executor folder of the agent, so that a runner can probe all privileges. */
   executors: Type.Array(Type.String()),
+  /** The agent's configuration, beside which the owner's policy lies. */
+  config: Type.Optional(Type.String()),
   /** The folder of the executor that runs. */
   folder: Type.String(),
   way: Type.Enum(['direct', 'socket', 'sudo', 'none']),
@@ -81,6 +83,8 @@ export type AttemptRequest = Static<typeof AttemptRequest>
 export const AttemptEnding = Type.Object({
   state: Type.Enum(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted']),
   reason: Type.Optional(Type.String()),
+  /** With `failed`: the host refused it before it changed anything. */
+  refusal: Type.Optional(Type.Literal('policy')),
   exitCode: Type.Optional(Type.Integer({ minimum: -1024, maximum: 1024 })),
   result: Type.Optional(Type.Unknown()),
   startedAt: Time,

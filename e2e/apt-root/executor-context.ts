@@ -56,6 +56,7 @@ export async function createRootContext(
       ),
     readFile: (path) => readFile(join(root.directory, path), 'utf8').catch(() => undefined),
     privileges: async () => [],
+    excludes: async () => false,
     write: (text) => void written.push(text),
     progress: (update) => void updates.push(update),
     checkpoint: () => options.onCheckpoint?.(),

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { KeptPackage, PackageChange, UpgradeInput } from '@fleetupdate/plugin-apt-upgrade/contract'
 import type { CommandContext } from '@fleetupdate/sdk/executor'
-import { type Scope, simulate } from './apt-commands.ts'
+import { type Scope, simulate as simulation } from './apt-commands.ts'
 import { explainFailure } from './failure.ts'
 import { type PackagePolicy, parsePolicies } from './policy.ts'
 import { anyExitCode } from './process-result.ts'
 import { parseSimulation, type Simulation } from './simulation.ts'
+import { withoutExcluded } from './without-excluded.ts'
 
 /** What an upgrade would do now, and what to ask apt for to have exactly that done. */
 export interface Plan {
@@ -29,21 +30,26 @@ export class PlanFailed extends Error {
 /** Simulates the upgrade and changes nothing. Throws {@link PlanFailed} where apt refuses. */
 export async function makePlan(input: UpgradeInput, context: CommandContext): Promise<Plan> {
   const held = new Set(await lines(context, 'apt-mark', ['showhold']))
-  const scope = await chooseScope(input, held, context)
-  const simulation = scope === 'nothing' ? nothing : await runSimulation(scope, context)
+  const simulate = createSimulate(context)
+  const { scope, leftOut } = await chooseScope(input, held, context, simulate)
+  const foreseen = scope === 'nothing' ? nothing : await simulate(scope)
   const policies = await readPolicies(
-    [...simulation.changes.map(({ name }) => name), ...simulation.kept],
+    [...foreseen.changes.map(({ name }) => name), ...foreseen.kept],
     context,
   )
-  const packages = simulation.changes.map((change) => ({
+  const packages = foreseen.changes.map((change) => ({
     ...change,
     ...(policies.get(change.name)?.security ? { security: true } : {}),
   }))
   const asked = new Set(input.mode === 'selected' ? input.packages : [])
-  const kept = new Set([...simulation.kept, ...[...held].filter((name) => asked.has(name))])
+  const kept = new Set([...foreseen.kept, ...[...held].filter((name) => asked.has(name)), ...leftOut])
+  const reasons = [...kept].sort().map(async (name) => {
+    const byPolicy = leftOut.includes(name) || (await context.excludes(name))
+    return { name, reason: keptReason(name, byPolicy, held, foreseen, policies) }
+  })
   return {
     packages,
-    kept: [...kept].sort().map((name) => ({ name, reason: keptReason(name, held, simulation, policies) })),
+    kept: await Promise.all(reasons),
     planHash: planHash(packages),
     scope: packages.length === 0 ? 'nothing' : scope,
   }
@@ -57,36 +63,70 @@ export function planHash(packages: readonly PackageChange[]): string {
 
 const nothing: Simulation = { changes: [], removals: [], kept: [], deferred: [] }
 
+interface Choice {
+  readonly scope: Scope | 'nothing'
+  /** Not upgraded because of the machine's policy. */
+  readonly leftOut: readonly string[]
+}
+
 async function chooseScope(
   input: UpgradeInput,
   held: ReadonlySet<string>,
   context: CommandContext,
-): Promise<Scope | 'nothing'> {
-  if (input.mode === 'all') return 'all'
+  simulate: Simulate,
+): Promise<Choice> {
   // A held package named to apt would stop the whole operation.
-  const names =
-    input.mode === 'security'
-      ? await securityNames(context)
-      : [...new Set(input.packages)].filter((name) => !held.has(name)).sort()
-  return names.length === 0 ? 'nothing' : names
+  const wanted =
+    input.mode === 'selected'
+      ? [...new Set(input.packages)].filter((name) => !held.has(name)).sort()
+      : input.mode === 'security'
+        ? await securityNames(context, simulate)
+        : await allNames(context, simulate)
+  if (wanted === 'all') return { scope: 'all', leftOut: [] }
+  const { names, leftOut } = await withoutExcluded(wanted, context, simulate)
+  return { scope: names.length === 0 ? 'nothing' : names, leftOut }
 }
 
-async function securityNames(context: CommandContext): Promise<string[]> {
-  const { changes } = await runSimulation('all', context)
+/** Everything, by name only where something of it must be left out. */
+async function allNames(context: CommandContext, simulate: Simulate): Promise<'all' | string[]> {
+  const { changes } = await simulate('all')
+  const excluded = await Promise.all(changes.map(({ name }) => context.excludes(name)))
+  if (!excluded.includes(true)) return 'all'
+  return changes
+    .filter((change) => change.from !== null)
+    .map(({ name }) => name)
+    .sort()
+}
+
+async function securityNames(context: CommandContext, simulate: Simulate): Promise<string[]> {
+  const { changes } = await simulate('all')
   const upgrades = changes.filter((change) => change.from !== null).map((change) => change.name)
   const policies = await readPolicies(upgrades, context)
   return upgrades.filter((name) => policies.get(name)?.security).sort()
 }
 
+type Simulate = (scope: Scope) => Promise<Simulation>
+
+/** Asks apt once for each scope: nothing changes while a plan is made. */
+function createSimulate(context: CommandContext): Simulate {
+  const known = new Map<string, Promise<Simulation>>()
+  return (scope) => {
+    const key = JSON.stringify(scope)
+    const answer = known.get(key) ?? runSimulation(scope, context)
+    known.set(key, answer)
+    return answer
+  }
+}
+
 async function runSimulation(scope: Scope, context: CommandContext): Promise<Simulation> {
-  const { program, args } = simulate(scope)
+  const { program, args } = simulation(scope)
   const simulated = await context.run(program, args, { output: 'capture', okCodes: anyExitCode })
   const failure =
     simulated.exitCode === 0 ? undefined : explainFailure({ text: simulated.stderr, errors: [] })
   if (failure !== undefined) throw new PlanFailed(failure, { exitCode: simulated.exitCode })
-  const simulation = parseSimulation(simulated.stdout)
-  if (simulation.removals.length === 0) return simulation
-  throw new PlanFailed(`This would remove ${simulation.removals.join(', ')}, which is never done unasked.`)
+  const found = parseSimulation(simulated.stdout)
+  if (found.removals.length === 0) return found
+  throw new PlanFailed(`This would remove ${found.removals.join(', ')}, which is never done unasked.`)
 }
 
 async function readPolicies(
@@ -101,10 +141,12 @@ async function readPolicies(
 
 function keptReason(
   name: string,
+  byPolicy: boolean,
   held: ReadonlySet<string>,
   simulation: Simulation,
   policies: ReadonlyMap<string, PackagePolicy>,
 ): KeptPackage['reason'] {
+  if (byPolicy) return 'policy'
   if (held.has(name)) return 'held'
   return simulation.deferred.includes(name) || policies.get(name)?.phased ? 'phased' : 'dependencies'
 }

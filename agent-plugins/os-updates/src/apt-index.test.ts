@@ -72,6 +72,7 @@ describe('the index of apt', () => {
       exists: async () => hasApt,
       readFile: async () => undefined,
       privileges: async () => [],
+      excludes: async () => false,
       async run(program: string) {
         asked.push(program)
         if (failing) throw new Error('E: The list of sources could not be read.')

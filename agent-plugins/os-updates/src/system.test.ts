@@ -19,6 +19,7 @@ describe('the system', () => {
       ),
     readFile: (path: string) => readFile(join(root, path), 'utf8').catch(() => undefined),
     privileges: async () => [],
+    excludes: async () => false,
     run: () => Promise.reject(new Error('no program is needed')),
   })
   const put = async (path: string, text: string) => {

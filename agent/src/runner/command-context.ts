@@ -17,16 +17,18 @@ export interface CommandContextOptions {
   readonly outputFd: number
   readonly log: Log
   privileges(): Promise<readonly PrivilegeState[]>
+  excludes(packageName: string): Promise<boolean>
 }
 
 /** What a command gets: everything an executor gets, and its attempt. */
 export function createCommandContext(options: CommandContextOptions): CommandContext {
-  const { folder, request, stopper, outputFd, manifest, way, log, privileges } = options
+  const { folder, request, stopper, outputFd, manifest, way, log, privileges, excludes } = options
   const executor = createExecutorContext({
     manifest,
     way,
     log,
     privileges,
+    excludes,
     output: { fd: outputFd, path: folder.output },
     scratch: folder.work,
     signal: stopper.signal,

@@ -12,6 +12,7 @@ import {
 import { makeFolder } from '../durable-file.ts'
 import { agentError, describeError, errorCode } from '../errors.ts'
 import { loadExecutor, readExecutorPackage } from '../executor-loader.ts'
+import { createPolicy } from '../policy.ts'
 import { loadPrivileges } from '../privilege/declared.ts'
 import type { PrivilegedWay } from '../privilege/privilege.ts'
 import { signalGroup } from '../run.ts'
@@ -47,11 +48,12 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
 
   const stopper = createStopper(folder, request.endless ? undefined : request.timeoutSeconds * 1000)
   options.shutdown.addEventListener('abort', () => stopper.stop('shutdown'), { once: true })
+  const noted: Noted = { becameRoot: false }
   let ending: Verdict
   try {
-    ending = await run(options, folder, request, stopper)
+    ending = await run(options, folder, request, stopper, noted)
   } catch (error) {
-    ending = verdict(error, stopper)
+    ending = verdict(error, stopper, noted)
   } finally {
     stopper.close()
   }
@@ -63,13 +65,18 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
   return written
 }
 
-type Verdict = Pick<AttemptEnding, 'state' | 'reason' | 'exitCode' | 'result'>
+type Verdict = Pick<AttemptEnding, 'state' | 'reason' | 'exitCode' | 'result' | 'refusal'>
+
+interface Noted {
+  becameRoot: boolean
+}
 
 async function run(
   options: RunnerOptions,
   folder: AttemptFolder,
   request: AttemptRequest,
   stopper: Stopper,
+  noted: Noted,
 ): Promise<Verdict> {
   const source = await readExecutorPackage(request.folder, request.plugin)
   if (!source) throw agentError('FLT_EXECUTOR_INVALID', { folder: request.folder, problem: 'it is gone' })
@@ -84,7 +91,7 @@ async function run(
   stopper.begin(atSafePoints(definition) ? 'safe-point' : 'at-once')
   await makeFolder(folder.work)
   const output = await openOutput(folder)
-  const way = options.way(request.way)
+  const way = watched(options.way(request.way), noted)
   const context: CommandContext = createCommandContext({
     folder,
     request,
@@ -94,6 +101,7 @@ async function run(
     manifest: source.manifest,
     outputFd: output.fd,
     privileges: async () => way.probe(await loadPrivileges(request.executors)),
+    excludes: excluder(request),
   })
   try {
     const result: unknown = await Promise.race([
@@ -108,12 +116,34 @@ async function run(
   }
 }
 
-function verdict(error: unknown, { cause, signal }: Stopper): Verdict {
+/** As the policy says when the attempt begins; the host asks it anew before anything becomes root. */
+function excluder({ config }: AttemptRequest): (packageName: string) => Promise<boolean> {
+  if (config === undefined) return async () => false
+  const rule = createPolicy(config, { uid: process.getuid?.() ?? 0 }).excluder()
+  return async (packageName) => (await rule)(packageName)
+}
+
+/** Notes when something that may change the machine became root. */
+function watched(way: PrivilegedWay, noted: Noted): PrivilegedWay {
+  return {
+    ...way,
+    async run(start) {
+      const program = await way.run(start)
+      if (start.privilege.effect !== 'observe') noted.becameRoot = true
+      return program
+    },
+  }
+}
+
+function verdict(error: unknown, { cause, signal }: Stopper, { becameRoot }: Noted): Verdict {
   const stopped = ['FLT_ATTEMPT_STOPPED', 'FLT_RUN_ABORTED'].includes(errorCode(error)) || isAbort(error)
   const reason = describeError(stopped && signal.aborted ? signal.reason : error).slice(0, 4000)
   if (cause === 'timeout' && stopped) return { state: 'timed_out', reason }
   if (cause === 'cancel' && stopped) return { state: 'cancelled', reason }
   if (cause === 'shutdown' && stopped) return { state: 'interrupted', reason }
+  // Refused before it changed anything: that is no failure, it is the will of the machine's owner.
+  if (errorCode(error) === 'FLT_PRIVILEGE_POLICY' && !becameRoot)
+    return { state: 'failed', refusal: 'policy', reason }
   const exitCode = exitCodeOf(error)
   return { state: 'failed', reason, ...(exitCode === undefined ? {} : { exitCode }) }
 }

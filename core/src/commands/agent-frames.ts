@@ -82,7 +82,8 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
       ...resultPatch(frame, command, contracts, now()),
       ...(isWhole ? {} : { outputStored: 0 }),
     }
-    await changes.apply([{ command, event: { type: 'result', state: frame.state }, patch }])
+    const state = frame.state === 'failed' && frame.refusal === 'policy' ? 'rejected' : frame.state
+    await changes.apply([{ command, event: { type: 'result', state }, patch }])
     session.send({ type: 'ack', commandId: frame.commandId, epoch: frame.epoch, result: true })
     dispatcher.wake(command.agentId)
   }

@@ -22,7 +22,7 @@ const table: Record<string, readonly [string, string, string, string]> = {
 }
 const events: readonly CommandEvent[] = [
   ...Object.keys(table).map((type) => ({ type }) as CommandEvent),
-  ...resultStates.map((state) => ({ type: 'result', state }) as const),
+  ...[...resultStates, 'rejected' as const].map((state) => ({ type: 'result', state }) as const),
 ]
 const open: readonly StoredState[] = ['queued', 'offered', 'started', 'running']
 const cases = events.flatMap((event) => storedStates.map((state) => ({ event, state })))
@@ -41,7 +41,7 @@ describe('the life of a command', () => {
   })
 
   test('the table covers every state and event once', () => {
-    expect(cases).toHaveLength(storedStates.length * (9 + resultStates.length))
+    expect(cases).toHaveLength(storedStates.length * (10 + resultStates.length))
   })
 
   test('is open in exactly four states', () => {

@@ -37,7 +37,8 @@ export type CommandEvent =
   | { readonly type: 'expire' }
   /** The agent is back and knows nothing about the attempt. */
   | { readonly type: 'forget' }
-  | { readonly type: 'result'; readonly state: ResultState }
+  /** How it ended; `rejected` where the host's own policy stopped it before it changed anything. */
+  | { readonly type: 'result'; readonly state: ResultState | 'rejected' }
 
 export type Transition =
   | { readonly next: StoredState }

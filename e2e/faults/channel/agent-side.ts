@@ -60,6 +60,7 @@ export async function startAgentSide(
     journal,
     executors: { all: [hosted], find: (id) => (id === 'model' ? hosted : undefined), privileges: [] },
     executorFolders: [],
+    configFile: '/nowhere/config.yaml',
     // No policy file stands there: everything may start.
     policy: createPolicy(join(machine.stateDir, 'config.yaml'), { uid: process.getuid?.() ?? 0 }),
     way: 'none',

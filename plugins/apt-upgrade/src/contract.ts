@@ -27,10 +27,18 @@ export const PackageChange = Type.Object({
 })
 export type PackageChange = Static<typeof PackageChange>
 
-/** A package with a newer version that stays: held by the operator, phased by the distribution, or kept by its dependencies. */
+/**
+ * A package with a newer version that stays: held by the operator, phased by the distribution, kept by its dependencies, or excluded (itself or what
+ * would come along with it) by the policy of its machine.
+ */
 export const KeptPackage = Type.Object({
   name: Type.String({ maxLength: 200 }),
-  reason: Type.Union([Type.Literal('held'), Type.Literal('phased'), Type.Literal('dependencies')]),
+  reason: Type.Union([
+    Type.Literal('held'),
+    Type.Literal('phased'),
+    Type.Literal('dependencies'),
+    Type.Literal('policy'),
+  ]),
 })
 export type KeptPackage = Static<typeof KeptPackage>
 

@@ -72,6 +72,11 @@ export interface ExecutorContext {
   readonly root: string
   /** Every privilege the installed executors declare, probed now. */
   privileges(): Promise<readonly PrivilegeState[]>
+  /**
+   * Whether the owner of this machine excludes a package from every change (`packages.exclude` in its policy). The host enforces it; an
+   * executor that asks first can leave the package out and say so.
+   */
+  excludes(packageName: string): Promise<boolean>
   readonly signal: AbortSignal
   readonly log: Log
 }

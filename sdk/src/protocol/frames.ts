@@ -127,6 +127,8 @@ export const AgentFrame = {
     epoch: Epoch,
     state: Type.Enum(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted']),
     reason: Type.Optional(Reason),
+    /** With `failed`: the host's policy refused it before it changed anything. The command is then `rejected`, not failed. */
+    refusal: Type.Optional(Type.Literal('policy')),
     exitCode: Type.Optional(Type.Integer({ minimum: -1024, maximum: 1024 })),
     result: Type.Optional(Type.Unknown()),
     output: Type.Object({

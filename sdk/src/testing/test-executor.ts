@@ -126,6 +126,7 @@ function createContext(test: ExecutorTest, written: string[], problems: string[]
     readFile: async (path) => test.files?.[path],
     root: '',
     privileges: async () => [],
+    excludes: async () => false,
     signal: new AbortController().signal,
     log: { debug: silent, info: silent, warn: silent, error: silent },
     directory: '/nonexistent',

@@ -7,7 +7,7 @@ export interface Change {
 
 export interface Kept {
   readonly name: string
-  readonly reason: 'held' | 'phased' | 'dependencies'
+  readonly reason: 'held' | 'phased' | 'policy' | 'dependencies'
 }
 
 export interface PlanResult {
@@ -29,7 +29,10 @@ export function planResult(value: unknown): PlanResult | undefined {
     })),
     kept: (Array.isArray(value.kept) ? value.kept : []).filter(isRecord).map((item) => ({
       name: String(item.name),
-      reason: item.reason === 'held' || item.reason === 'phased' ? item.reason : 'dependencies',
+      reason:
+        item.reason === 'held' || item.reason === 'phased' || item.reason === 'policy'
+          ? item.reason
+          : 'dependencies',
     })),
   }
 }
