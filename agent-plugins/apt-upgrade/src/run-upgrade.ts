@@ -2,6 +2,7 @@ import type { UpgradeInput, UpgradeResult } from '@fleetupdate/plugin-apt-upgrad
 import type { CommandContext } from '@fleetupdate/sdk/executor'
 import { download, type Invocation, packageEnvironment, type Scope, upgrade } from './apt-commands.ts'
 import { keepingMarks } from './automatic-marks.ts'
+import { describePlan } from './describe-plan.ts'
 import { changedPackages, hasJournal, packageStates } from './dpkg-state.ts'
 import { explainFailure } from './failure.ts'
 import { waitForPackageLocks } from './locks.ts'
@@ -24,6 +25,8 @@ export async function runUpgrade(input: UpgradeInput, context: CommandContext): 
   const interrupted = before.unfinished.length > 0 || (await hasJournal(context.root))
   const obstacle = interrupted ? await repairFirst(input, context) : undefined
   const plan = holding(await planOrFail(input, context), context)
+  const leftOut = plan.kept.filter(({ reason }) => reason === 'policy')
+  if (leftOut.length > 0) context.write(describePlan(plan.packages, leftOut))
   if (plan.scope === 'nothing') context.write('Nothing to upgrade.\n')
   else await takeUpgrades(plan.scope, context)
   const after = await packageStates(context)

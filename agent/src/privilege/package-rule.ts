@@ -40,8 +40,8 @@ export function packageRule(
   if (policy.mode !== 'security-only' || named.length === 0) return undefined
   const stanzas = ask('/usr/bin/apt-cache', ['policy', '--', ...named])?.split(/^(?=\S+:$)/m) ?? []
   // Above the installed version (***) stand the newer ones, each with the archives that offer it.
-  const secure = stanzas.filter((one) =>
-    /[\s/-]security[\s/]/i.test(one.split('\n *** ')[0]?.split('Version table:')[1] ?? ''),
-  )
-  return secure.length >= named.length ? undefined : 'rule "mode": this machine takes security changes alone.'
+  const isFix = (one: string): boolean =>
+    /[\s/-]security[\s/]/i.test(one.split('\n *** ')[0]?.split('table:')[1] ?? '')
+  const isAllowed = stanzas.length >= named.length && stanzas.every(isFix)
+  return isAllowed ? undefined : 'rule "mode": this machine takes security changes alone.'
 }
