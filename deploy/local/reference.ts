@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { catalogue as agentErrors } from '@fleetupdate/agent/reference'
+import { sudoersFile } from '@fleetupdate/agent/src/privilege/sudoers.ts'
 import { cliReference, serverErrors, settingsReference } from '@fleetupdate/core/reference'
 import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
 import * as frames from '@fleetupdate/sdk/protocol'
@@ -13,6 +14,7 @@ interface ErrorEntry {
 /** File → text of everything that is derived: pages of docs/reference, and the installers, each of which must be one file. */
 export async function references(): Promise<Readonly<Record<string, string>>> {
   return {
+    'deploy/sudoers/orchestrator-agent': sudoersFile(),
     'docs/reference/protocol-vectors.json': `${JSON.stringify(protocolVectors(), null, 2)}\n`,
     'docs/reference/protocol-frames.json': `${JSON.stringify(frameSchemas(), null, 2)}\n`,
     'docs/reference/cli.md': cliReference(),

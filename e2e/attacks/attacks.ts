@@ -5,6 +5,7 @@ import { enrolmentRaceAttack } from './cases/enrolment-race.ts'
 import { loginAttack } from './cases/login.ts'
 import { framesAttack, mutationsAttack } from './cases/mutations.ts'
 import { replayAttack } from './cases/replay.ts'
+import { rootHelperAttack } from './cases/root-helper.ts'
 import { routesAttack } from './cases/routes.ts'
 import { secretsAttack } from './cases/secrets.ts'
 
@@ -19,4 +20,5 @@ export const attacks: readonly Attack[] = [
   enrolmentRaceAttack,
   loginAttack,
   secretsAttack,
+  rootHelperAttack,
 ]

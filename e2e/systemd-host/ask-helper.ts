@@ -3,18 +3,8 @@ import type { BootedHost } from './boot-root.ts'
 /** Knocks at the root helper's socket inside a host, as some user: one connection for each text, answered with all it said. */
 export function askHelper(host: BootedHost, user: string, texts: readonly string[]): readonly string[] {
   const list = JSON.stringify(texts.map((text) => Buffer.from(text, 'latin1').toString('base64')))
-  const { stdout, stderr } = host.run([
-    ...[
-      'runuser',
-      '-u',
-      user,
-      '--',
-      '/usr/local/bin/node',
-      '-e',
-      asker,
-      Buffer.from(list).toString('base64'),
-    ],
-  ])
+  const command = ['runuser', '-u', user, '--', '/usr/local/bin/node', '-e', asker]
+  const { stdout, stderr } = host.run(command, list)
   const last = stdout.trim().split('\n').at(-1) ?? ''
   if (!last.startsWith('[')) throw new Error(`The asker failed: ${stderr}`)
   return JSON.parse(last)
@@ -25,9 +15,16 @@ export function runRequest(plugin: string, privilege: string, args: readonly str
   return `${JSON.stringify({ verb: 'run', plugin, privilege, args, out: file, err: file })}\n`
 }
 
+/** What every call of apt-get by the executor `apt-upgrade` begins with. */
+export const aptOptions: readonly string[] = [
+  ...['--yes', '--quiet', '--no-remove', '-o', 'DPkg::Lock::Timeout=600', '-o', 'Dpkg::Use-Pty=0'],
+  ...['-o', 'Dpkg::Options::=--force-confdef', '-o', 'Dpkg::Options::=--force-confold'],
+  ...['-o', 'APT::Cmd::Pattern-Only=1', '-o', 'APT::Status-Fd=3'],
+]
+
 const asker = `
 const { connect } = require('node:net')
-const texts = JSON.parse(Buffer.from(process.argv[1], 'base64').toString()).map((text) => Buffer.from(text, 'base64'))
+const texts = JSON.parse(require('node:fs').readFileSync(0, 'utf8')).map((text) => Buffer.from(text, 'base64'))
 const ask = (text) => new Promise((resolve) => {
   let said = ''
   const socket = connect('/run/orchestrator-helper/helper.sock')

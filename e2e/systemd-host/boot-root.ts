@@ -6,8 +6,8 @@ import type { AptRoot, Finished } from '../apt-root/create-apt-root.ts'
 
 /** An apt root that runs its own systemd as PID 1, as a VM would. It shares this machine's network, so that it can dial loopback. */
 export interface BootedHost {
-  /** Runs a program inside and waits for its end; a non-zero exit is an answer. */
-  run(argv: readonly string[]): Finished
+  /** Runs a program inside, with a text for its input, and waits for its end; a non-zero exit is an answer. */
+  run(argv: readonly string[], input?: string): Finished
   /** The process that is PID 1 inside. */
   readonly init: number
   /** Shuts it down and waits until it is gone. */
@@ -56,7 +56,7 @@ export async function bootRoot(
     () => initOf(nspawn.pid ?? 0),
     () => printed,
   )
-  const run = (argv: readonly string[]): Finished => inside(init, argv)
+  const run = (argv: readonly string[], input = ''): Finished => inside(init, argv, input)
   await waitFor(
     nspawn,
     () => /running|degraded/.test(run(['systemctl', 'is-system-running']).stdout) || undefined,
@@ -108,9 +108,10 @@ function statusOf(pid: number): string {
   }
 }
 
-function inside(init: number, argv: readonly string[]): Finished {
+function inside(init: number, argv: readonly string[], input: string): Finished {
   const { status, signal, stdout, stderr } = spawnSync('nsenter', ['-t', String(init), '-a', '--', ...argv], {
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+    input,
     encoding: 'utf8',
     timeout: 60_000,
   })

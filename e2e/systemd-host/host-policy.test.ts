@@ -2,15 +2,17 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { download, upgrade } from '../../agent-plugins/apt-upgrade/src/apt-commands.ts'
 import { type AptRoot, aptRootProblem, createAptRoot } from '../apt-root/create-apt-root.ts'
 import { readOutput } from '../fleet/event-stream.ts'
-import { askHelper, runRequest } from './ask-helper.ts'
+import { aptOptions, askHelper, runRequest } from './ask-helper.ts'
 import { type BootedHost, bootProblem, bootRoot } from './boot-root.ts'
 import { installAsUser } from './install-as-user.ts'
 
 const problem = aptRootProblem() ?? bootProblem()
 if (problem !== undefined) console.warn(`Skipped: the policy of a booted host. ${problem}`)
+
+const upgrade = [...aptOptions, '--with-new-pkgs', 'upgrade']
+const named = (...names: string[]) => [...aptOptions, '--only-upgrade', 'install', '--', ...names]
 
 describe.skipIf(problem !== undefined)("the owner's policy, kept by agent and helper", () => {
   let root: AptRoot
@@ -57,10 +59,12 @@ describe.skipIf(problem !== undefined)("the owner's policy, kept by agent and he
   test('packages: what would bring an excluded one along is refused, whatever the agent says', () => {
     policy("packages: { exclude: ['*-kernel'] }\n")
     const rule = /"refused":"rule \\"packages\\": fleet-kernel is never changed.*"policy":true/
-    expect(asAgent('upgrade-all', upgrade('all').args)).toMatch(rule)
-    expect(asAgent('download-all', download('all').args)).toMatch(rule)
-    expect(asAgent('upgrade-selected', upgrade(['fleet-kernel']).args)).toMatch(rule)
-    expect(asAgent('upgrade-selected', upgrade(['fleet-other', 'fleet-module']).args)).toMatch(rule)
+    expect(asAgent('upgrade-all', upgrade)).toMatch(rule)
+    expect(asAgent('download-all', [...aptOptions, '--download-only', '--with-new-pkgs', 'upgrade'])).toMatch(
+      rule,
+    )
+    expect(asAgent('upgrade-selected', named('fleet-kernel'))).toMatch(rule)
+    expect(asAgent('upgrade-selected', named('fleet-other', 'fleet-module'))).toMatch(rule)
     expect(asAgent('repair-dpkg', ['--force-confdef', '--force-confold', '--configure', '-a'])).toContain(
       '"exitCode":0',
     )
@@ -69,13 +73,22 @@ describe.skipIf(problem !== undefined)("the owner's policy, kept by agent and he
   test('security-only: only names with a security fix pass the helper', () => {
     policy('mode: security-only\n')
     const rule = /"refused":"rule \\"mode\\": .*"policy":true/
-    expect(asAgent('upgrade-all', upgrade('all').args)).toMatch(rule)
-    expect(asAgent('upgrade-selected', upgrade(['fleet-other']).args)).toMatch(rule)
-    expect(asAgent('upgrade-selected', upgrade(['fleet-fixed', 'fleet-other']).args)).toMatch(rule)
-    expect(asAgent('download-selected', download(['fleet-fixed']).args)).toContain('"exitCode":0')
-    expect(asAgent('upgrade-selected', upgrade(['fleet-fixed']).args)).toContain('"exitCode":0')
+    expect(asAgent('upgrade-all', upgrade)).toMatch(rule)
+    expect(asAgent('upgrade-selected', named('fleet-other'))).toMatch(rule)
+    expect(asAgent('upgrade-selected', named('fleet-fixed', 'fleet-other'))).toMatch(rule)
+    expect(
+      asAgent('download-selected', [
+        ...aptOptions,
+        '--download-only',
+        '--only-upgrade',
+        'install',
+        '--',
+        'fleet-fixed',
+      ]),
+    ).toContain('"exitCode":0')
+    expect(asAgent('upgrade-selected', named('fleet-fixed'))).toContain('"exitCode":0')
     // Now there is no fix pending any more.
-    expect(asAgent('upgrade-selected', upgrade(['fleet-fixed']).args)).toMatch(rule)
+    expect(asAgent('upgrade-selected', named('fleet-fixed'))).toMatch(rule)
   })
 
   test('an upgrade of everything goes around what is excluded, and says so', async () => {
