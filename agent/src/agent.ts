@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
-import { type AgentFrame, limits } from '@fleetupdate/sdk/protocol'
+import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
 import type { ServiceNotice } from '@fleetupdate/sdk/service'
 import { backoffMs, pause } from './backoff.ts'
 import { writeCheckedIn } from './checked-in.ts'
@@ -16,6 +16,7 @@ import { createFacts } from './facts.ts'
 import { createHttp, type SendHttp } from './http-request.ts'
 import { assertConfigured, createIdentityStore, type Identity, type IdentityStore } from './identity.ts'
 import { openJournal } from './journal.ts'
+import { createKeyring } from './keyring.ts'
 import { createPolicy } from './policy.ts'
 import { helperSocket } from './privilege/helper-line.ts'
 import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.ts'
@@ -23,6 +24,7 @@ import { createProbeMemory } from './privilege/probe-memory.ts'
 import { readBootId } from './process-record.ts'
 import { createRunnerStart } from './runner-start.ts'
 import { createSignedHttp } from './signed-http.ts'
+import { openTicketFile } from './ticket-file.ts'
 
 /** Where this agent is installed, and what kind of machine it is on. */
 export interface Installation {
@@ -40,6 +42,8 @@ export interface Installation {
 
 const sweepMs = 6 * 3_600_000
 const refusedMs = 300_000
+/** How often an agent that waits for approval asks. */
+const waitingMs = 10_000
 const bootIdUnknown = 'unknown'
 
 /** Runs the agent until the signal ends: enrols where needed, loads executors, takes up old attempts, connects. Runners live on. */
@@ -66,6 +70,8 @@ export async function runAgent(
   if (!identity) return
 
   const clock = createServerClock()
+  const keys = createKeyring(store, { identity, next: await store.next() }, log)
+  const ticket = await openTicketFile(config.stateDir)
   const way = createPrivilegedWay(installation.way, installation)
   const probes = createProbeMemory(
     () => way.probe(executors.privileges),
@@ -112,10 +118,14 @@ export async function runAgent(
   const connection = createConnection({
     serverUrl: config.serverUrl,
     ca: config.ca,
-    http: createSignedHttp(send, { url: config.serverUrl, clock }, identity),
-    identity,
+    http: (key) => createSignedHttp(send, { url: config.serverUrl, clock }, key),
+    keys,
     clock,
-    hello: () => helloFrame(config, installation, executors, dispatcher.attempts()),
+    hello: () => ({
+      ...helloFrame(config, installation, executors, dispatcher.attempts()),
+      ticket: ticket.ticket,
+    }),
+    storeTicket: ticket.store,
     opened(welcome) {
       notice.status(`Connected to ${config.serverUrl}`)
       facts.opened(welcome.factRevision)
@@ -165,6 +175,7 @@ async function identify(config: AgentConfig, surroundings: Surroundings): Promis
   const { id: agentId, psk, serverUrl } = config
   if (agentId === undefined) throw missingId(config)
   if (psk === undefined) throw agentError('FLT_ENROL_SECRET_MISSING')
+  let told = ''
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
       const enrolled = await enrol({ agentId, psk, serverUrl, send, store, signal })
@@ -172,7 +183,14 @@ async function identify(config: AgentConfig, surroundings: Surroundings): Promis
       return enrolled
     } catch (error) {
       if (signal.aborted) return undefined
-      log.warn(describeError(error))
+      const problem = describeError(error)
+      // While somebody must approve, this is asked every few seconds: said once, it is enough.
+      log[problem === told ? 'debug' : 'warn'](problem)
+      told = problem
+      if (errorCode(error) === 'FLT_ENROL_WAITING') {
+        await pause(waitingMs, signal)
+        continue
+      }
       const refused = errorCode(error) === 'FLT_ENROL_REFUSED' || errorCode(error) === 'FLT_ENROL_IMPOSTOR'
       await pause(refused ? refusedMs : backoffMs(failures), signal)
     }
@@ -189,8 +207,8 @@ function helloFrame(
   config: AgentConfig,
   { version }: Installation,
   executors: ExecutorHost,
-  attempts: Extract<AgentFrame, { type: 'hello' }>['attempts'],
-): AgentFrame {
+  attempts: AgentFrameOf<'hello'>['attempts'],
+): AgentFrameOf<'hello'> {
   return {
     type: 'hello',
     protocol: limits.protocol,

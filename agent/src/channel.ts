@@ -1,7 +1,8 @@
 import { type AgentFrame, limits, ServerFrame, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { type Check, createCheck, parseJson } from './check.ts'
-import { agentError } from './errors.ts'
+import { agentError, describeError } from './errors.ts'
 import type { Identity } from './identity.ts'
+import type { Keyring } from './keyring.ts'
 import { oneLine } from './log.ts'
 import type { SignedAnswer, SignedHttp } from './signed-http.ts'
 
@@ -9,6 +10,8 @@ import type { SignedAnswer, SignedHttp } from './signed-http.ts'
 export interface Channel {
   readonly way: 'WebSocket' | 'poll'
   readonly welcome: ServerFrameOf<'welcome'>
+  /** The key it stands on. */
+  readonly identity: Identity
   /** Queues a frame; after the end it does nothing: whatever matters is sent again in the next session. */
   send(frame: AgentFrame): void
   close(): void
@@ -19,10 +22,14 @@ export interface Channel {
 export interface ChannelOptions {
   readonly serverUrl: string
   readonly ca: string | undefined
-  readonly http: SignedHttp
-  readonly identity: Identity
+  /** Signs with one key. */
+  http(identity: Identity): SignedHttp
+  /** The key of the next try. */
+  readonly keys: Pick<Keyring, 'identity'>
   /** The frame every session begins with. */
   hello(): AgentFrame
+  /** Stores a session ticket durably. */
+  storeTicket(ticket: string): Promise<void>
   receive(frame: ServerFrame): void
   readonly signal: AbortSignal
 }
@@ -60,6 +67,21 @@ export function refusedBy(serverUrl: string, { status, refusal, trusted }: Signe
     { url: serverUrl, reason: reason + hint },
     { details: { code, trusted } },
   )
+}
+
+/** Takes a session ticket: stores it, then confirms it in the session that brought it. Anything else is for `receive`. */
+export function receiveIn(
+  options: Pick<ChannelOptions, 'storeTicket' | 'receive'>,
+  send: (frame: AgentFrame) => void,
+  fail: (reason: string) => void,
+): (frame: ServerFrame) => void {
+  return (frame) => {
+    if (frame.type !== 'ticket') return options.receive(frame)
+    options.storeTicket(frame.ticket).then(
+      () => send(frame),
+      (error) => fail(`the session ticket cannot be stored: ${describeError(error)}`),
+    )
+  }
 }
 
 /** Fires when nothing came from the server for 60 s of a monotonic clock; `touch` it at each sign of life. */

@@ -1,5 +1,12 @@
 import { type AgentFrame, limits, PollAnswer, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
-import { type Channel, type ChannelOptions, createSilenceTimer, readFrame, refusedBy } from './channel.ts'
+import {
+  type Channel,
+  type ChannelOptions,
+  createSilenceTimer,
+  readFrame,
+  receiveIn,
+  refusedBy,
+} from './channel.ts'
 import { createCheck } from './check.ts'
 import { agentError, describeError } from './errors.ts'
 import type { SignedAnswer } from './signed-http.ts'
@@ -20,6 +27,8 @@ export interface PollMemory {
  */
 export async function openPoll(options: ChannelOptions, memory: PollMemory): Promise<Channel> {
   const { serverUrl } = options
+  const { identity } = options.keys
+  const http = options.http(identity)
   const closing = new AbortController()
   const signal = AbortSignal.any([options.signal, closing.signal])
   const queue: string[] = []
@@ -40,7 +49,7 @@ export async function openPoll(options: ChannelOptions, memory: PollMemory): Pro
   const poll = async (frames: readonly unknown[], wait: number): Promise<readonly unknown[]> => {
     const post = (): Promise<SignedAnswer> => {
       const body = { boot: memory.boot, wait, ...(session === undefined ? {} : { session }), frames }
-      return options.http.post(path, body, { timeoutMs: wait * 1000 + 15_000, signal })
+      return http.post(path, body, { timeoutMs: wait * 1000 + 15_000, signal })
     }
     let answer = await post()
     const boot = answer.refusal?.details?.boot
@@ -56,11 +65,17 @@ export async function openPoll(options: ChannelOptions, memory: PollMemory): Pro
     silence.touch()
     return answer.body.frames
   }
+  const send = (frame: AgentFrame): void => {
+    if (signal.aborted) return
+    queue.push(JSON.stringify(frame))
+    upload().catch((error) => stop(describeError(error)))
+  }
+  const receive = receiveIn(options, send, stop)
   const deliver = (values: readonly unknown[]): void => {
     for (const value of values) {
       const frame = readFrame(value)
       if (frame === 'malformed') throw malformed(serverUrl, 'a frame does not fit its schema')
-      if (frame !== 'unknown') options.receive(frame)
+      if (frame !== 'unknown') receive(frame)
     }
   }
   const upload = async (): Promise<void> => {
@@ -83,17 +98,14 @@ export async function openPoll(options: ChannelOptions, memory: PollMemory): Pro
     session = welcome.session
     // After the caller has the channel: what follows `welcome` must find someone who listens.
     setImmediate(() => {
-      for (const frame of rest) if (typeof frame === 'object') options.receive(frame)
+      for (const frame of rest) if (typeof frame === 'object') receive(frame)
       listen().catch((error) => stop(describeError(error)))
     })
     return {
       way: 'poll',
       welcome,
-      send(frame: AgentFrame) {
-        if (signal.aborted) return
-        queue.push(JSON.stringify(frame))
-        upload().catch((error) => stop(describeError(error)))
-      },
+      identity,
+      send,
       close: () => stop('the agent closed it'),
       ended,
     }

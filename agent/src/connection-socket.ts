@@ -7,7 +7,14 @@ import {
   sealFrame,
 } from '@fleetupdate/sdk/protocol'
 import WebSocket from 'ws'
-import { type Channel, type ChannelOptions, createSilenceTimer, readFrameText, refusedBy } from './channel.ts'
+import {
+  type Channel,
+  type ChannelOptions,
+  createSilenceTimer,
+  readFrameText,
+  receiveIn,
+  refusedBy,
+} from './channel.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
 import { readBody } from './http-request.ts'
 
@@ -18,7 +25,9 @@ const path = '/api/agent/connect'
  * where that does not come about within the time given.
  */
 export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<Channel> {
-  const { serverUrl, ca, http, identity, signal } = options
+  const { serverUrl, ca, signal } = options
+  const { identity } = options.keys
+  const http = options.http(identity)
   const { headers, nonce } = http.upgrade(path)
   const socket = new WebSocket(`${serverUrl.replace(/^http/, 'ws')}${path}`, {
     headers: { ...headers },
@@ -50,6 +59,10 @@ export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<
       sent += 1
       socket.send(sealFrame(keys, 'a2s', sent, JSON.stringify(frame)))
     }
+    const receive = receiveIn(options, send, (reason) => {
+      end(reason)
+      socket.close(1000)
+    })
     const distrust = (problem: string): void => {
       reject(agentError('FLT_LINK_UNTRUSTED', { url: serverUrl, problem }))
       fail(problem)
@@ -66,7 +79,7 @@ export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<
       received = 1
       clearTimeout(opening)
       send(options.hello())
-      resolve({ way: 'WebSocket', welcome: frame, send, close: () => socket.close(1000), ended })
+      resolve({ way: 'WebSocket', welcome: frame, identity, send, close: () => socket.close(1000), ended })
       return undefined
     }
 
@@ -90,7 +103,7 @@ export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<
         end('a frame of the server does not fit its schema')
         return socket.close(4400)
       }
-      if (frame !== 'unknown') options.receive(frame)
+      if (frame !== 'unknown') receive(frame)
     })
     socket.on('unexpected-response', (_request, response) => {
       readBody(response).then(
@@ -118,5 +131,6 @@ const closeReasons: Readonly<Record<number, string>> = {
   4401: 'the server found a frame with a wrong MAC or sequence',
   4403: 'the server closed the session: this agent was revoked or reset',
   4408: 'the server heard nothing',
+  4410: 'this identity is in quarantine: it seems to be used on two machines',
   4409: 'a newer session of the same agent took over; is the identity used on another machine?',
 }

@@ -9,6 +9,7 @@ import { openPoll, type PollMemory } from './connection-poll.ts'
 import { openSocket } from './connection-socket.ts'
 import { describeError } from './errors.ts'
 import type { Identity } from './identity.ts'
+import type { Keyring } from './keyring.ts'
 import type { SignedHttp } from './signed-http.ts'
 
 /** Where frames for the server go. Without a session they vanish: whoever sends keeps what matters until it is acknowledged. */
@@ -20,10 +21,11 @@ export interface Outbox {
 export interface ConnectionOptions {
   readonly serverUrl: string
   readonly ca: string | undefined
-  readonly http: SignedHttp
-  readonly identity: Identity
+  http(identity: Identity): SignedHttp
+  readonly keys: Keyring
   readonly clock: ServerClock
   hello(): AgentFrame
+  storeTicket(ticket: string): Promise<void>
   opened(welcome: ServerFrameOf<'welcome'>): void
   received(frame: ServerFrame): void
   readonly log: Log
@@ -47,13 +49,15 @@ const stableMs = 30_000
 const mostAfterSession = 2
 /** A server that knows this agent and refuses it is asked again this often. */
 const refusedMs = 300_000
+/** Somebody may release it soon. */
+const quarantinedMs = 60_000
 
 /**
  * Keeps one session with the server for as long as the signal lasts: WebSocket first, polls where it fails for 15 s, and WebSocket again within
  * 60 s. `run` resolves when the signal ends.
  */
 export function createConnection(options: ConnectionOptions): Connection {
-  const { log, signal, clock } = options
+  const { log, signal, clock, keys } = options
   const memory: PollMemory = { boot: '' }
   let current: Channel | undefined
   let lastProblem = ''
@@ -67,8 +71,21 @@ export function createConnection(options: ConnectionOptions): Connection {
     receive(frame) {
       expectStep(limits.silenceMs)
       if (frame.type === 'ping') current?.send({ type: 'pong' })
+      else if (frame.type === 'rekey') rekey(frame)
       else options.received(frame)
     },
+  }
+  const rekey = (frame: ServerFrameOf<'rekey'>): void => {
+    const channel = current
+    if (!channel) return
+    keys.received(frame, channel.identity).then(
+      (answer) => {
+        // The new session begins at once: the loop sees that this one ended.
+        if (answer === 'renew') channel.close()
+        else if (answer) channel.send(answer)
+      },
+      (error) => log.warn(`No new key came about: ${describeError(error)}`),
+    )
   }
   const heartbeat = setInterval(() => current?.send({ type: 'ping' }), limits.heartbeatMs)
   signal.addEventListener('abort', () => clearInterval(heartbeat), { once: true })
@@ -78,6 +95,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     current = channel
     former?.close()
     clock.sync(channel.welcome.time)
+    void keys.opened(channel.identity)
     lastProblem = ''
     expectStep(limits.silenceMs)
     log.info('Connected to the server.', { way: channel.way, version: channel.welcome.serverVersion })
@@ -123,6 +141,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       const leftMs = socketPatienceMs - (triedMs - failingSinceMs)
       let opened: Channel | undefined
       let delayFloorMs = 0
+      const tried = keys.identity
       try {
         opened = await openSocket(channelOptions, leftMs > 1000 ? Math.min(socketTimeoutMs, leftMs) : 3000)
       } catch (error) {
@@ -131,7 +150,9 @@ export function createConnection(options: ConnectionOptions): Connection {
           failures += 1
           continue
         }
+        if (codeOf(error) === 'FLT_AUTH_SIGNATURE') keys.refused(tried)
         if (isTrusted(error, 'FLT_AGENT_REVOKED')) delayFloorMs = refusedMs
+        else if (isTrusted(error, 'FLT_AGENT_QUARANTINED')) delayFloorMs = quarantinedMs
         else if (performance.now() - failingSinceMs >= socketPatienceMs)
           opened = await openPoll(channelOptions, memory).catch((problem) => {
             report(problem)
@@ -170,8 +191,16 @@ export function createConnection(options: ConnectionOptions): Connection {
 }
 
 function isTrusted(error: unknown, code: string): boolean {
-  if (!(error instanceof FleetError)) return false
+  return codeOf(error) === code && detail(error, 'trusted') === true
+}
+
+/** The code of the refusal, signed or not. */
+function codeOf(error: unknown): unknown {
+  return detail(error, 'code')
+}
+
+function detail(error: unknown, name: 'code' | 'trusted'): unknown {
+  if (!(error instanceof FleetError)) return undefined
   const { details } = error
-  if (typeof details !== 'object' || details === null) return false
-  return 'trusted' in details && details.trusted === true && 'code' in details && details.code === code
+  return typeof details === 'object' && details !== null ? Reflect.get(details, name) : undefined
 }

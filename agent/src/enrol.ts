@@ -6,6 +6,7 @@ import {
   EnrolStarted,
   newEphemeralKey,
 } from '@fleetupdate/sdk/protocol'
+import { aboutThisMachine } from './about.ts'
 import { createCheck, parseJson } from './check.ts'
 import { agentError } from './errors.ts'
 import type { SendHttp } from './http-request.ts'
@@ -26,10 +27,11 @@ export interface EnrolOptions {
 const startedCheck = createCheck(EnrolStarted)
 const finishedCheck = createCheck(EnrolFinished)
 const refusalCheck = createCheck(ErrorAnswer)
+const waiting = 'FLT_ENROL_WAITING'
 
 /**
  * Enrols once: finishes a pending enrolment, else starts a new one. Both sides prove that they know the secret, so that no other server can
- * take the agent. Throws FLT_ENROL_REFUSED (the server said no), FLT_ENROL_IMPOSTOR (it does not know the secret), FLT_LINK_….
+ * take the agent. Throws FLT_ENROL_REFUSED (the server said no), FLT_ENROL_WAITING (somebody must approve), FLT_ENROL_IMPOSTOR (it does not know the secret), FLT_LINK_….
  */
 export async function enrol(options: EnrolOptions): Promise<Identity> {
   const pending = await options.store.pending()
@@ -37,7 +39,9 @@ export async function enrol(options: EnrolOptions): Promise<Identity> {
   if (pending?.agentId === options.agentId) {
     const answer = await finish(options, pending)
     if (answer.status === 200) return adopt(options, pending, answer.body)
-    if (answer.status !== 410 && answer.status !== 403) throw refused(options, answer)
+    // Whoever was refused by a person asks the same again, and not for a new place in the queue.
+    const isDeclined = codeOf(answer) === 'FLT_ENROL_DECLINED'
+    if (isDeclined || (answer.status !== 410 && answer.status !== 403)) throw refused(options, answer)
   }
   const started = await start(options)
   await options.store.savePending(started)
@@ -80,9 +84,16 @@ async function start(options: EnrolOptions): Promise<PendingEnrolment> {
   }
 }
 
-function finish(options: EnrolOptions, pending: PendingEnrolment): Promise<Answer> {
+async function finish(options: EnrolOptions, pending: PendingEnrolment): Promise<Answer> {
   const { agentId, enrolmentId, confirmation: proof } = pending
-  return post(options, { step: 'finish', agentId, enrolmentId, confirmation: proof })
+  const request = { step: 'finish', agentId, enrolmentId, confirmation: proof }
+  const answer = await post(options, request)
+  // Who must decide wants to know whom about; a server that knows no approval would refuse this member.
+  return codeOf(answer) === waiting ? post(options, { ...request, about: aboutThisMachine() }) : answer
+}
+
+function codeOf({ body }: Answer): string {
+  return refusalCheck.accepts(body) ? body.code : ''
 }
 
 async function adopt(options: EnrolOptions, pending: PendingEnrolment, body: unknown): Promise<Identity> {
@@ -108,6 +119,7 @@ function refused({ agentId, serverUrl }: EnrolOptions, { status, body }: Answer)
   if (!refusalCheck.accepts(body))
     return agentError('FLT_LINK_FAILED', { url: serverUrl, way: 'HTTP', problem: `it answered ${status}` })
   const { code, message } = body
+  if (code === waiting) return agentError('FLT_ENROL_WAITING', { id: agentId, url: serverUrl })
   return agentError(
     'FLT_ENROL_REFUSED',
     { id: agentId, reason: oneLine(`${message} (${code})`) },

@@ -39,6 +39,10 @@ export const catalogue = {
       'This machine is not enrolled yet. Set agent.psk to the SERVER_PSK of the server, or to an enrolment token.',
   },
   FLT_ENROL_REFUSED: { status: 403, message: 'The server refused the enrolment of "{id}": {reason}' },
+  FLT_ENROL_WAITING: {
+    status: 409,
+    message: 'Waiting for approval: an admin must let "{id}" in at {url}, under "Add an agent".',
+  },
   FLT_ENROL_IMPOSTOR: {
     status: 500,
     message: 'The server at {url} does not know the enrolment secret. Check agent.server_url and agent.psk.',

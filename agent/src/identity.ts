@@ -13,10 +13,25 @@ export interface Identity {
   readonly root: Buffer
 }
 
+/** A second key, which takes the place of the first once it was used. */
+export interface NextKey {
+  readonly kid: string
+  readonly root: Buffer
+  /** What proves that the server has it too, base64url. */
+  readonly expected: string
+  /** The server proved it. */
+  readonly isConfirmed: boolean
+}
+
 /** The identity and a pending enrolment on disk, each file 0600 and replaced whole. */
 export interface IdentityStore {
   /** Undefined on a machine that was never enrolled; throws where the file is damaged: it is never replaced silently. */
   load(): Promise<Identity | undefined>
+  /** The key that is to take its place, where there is one. */
+  next(): Promise<NextKey | undefined>
+  saveNext(next: NextKey): Promise<void>
+  /** The next key is the only one from now on. */
+  promoteNext(): Promise<void>
   /** Stores the identity, then forgets the pending enrolment. */
   adopt(pending: PendingEnrolment): Promise<Identity>
   pending(): Promise<PendingEnrolment | undefined>
@@ -30,14 +45,39 @@ const pendingCheck = createCheck(PendingEnrolment)
 export function createIdentityStore(stateDir: string): IdentityStore {
   const identityFile = join(stateDir, 'identity.json')
   const pendingFile = join(stateDir, 'enrolment.json')
+  const read = async (): Promise<StoredIdentity | undefined> => {
+    const text = await readText(identityFile)
+    if (text === undefined) return undefined
+    const value = parseJson(text)
+    if (identityCheck.accepts(value)) return value
+    const problem = identityCheck.problem(value) ?? 'it is not JSON'
+    throw agentError('FLT_AGENT_IDENTITY_DAMAGED', { file: identityFile, problem })
+  }
+  const write = (stored: StoredIdentity): Promise<void> =>
+    writeDurably(identityFile, `${JSON.stringify(stored, undefined, 2)}\n`)
   return {
     async load() {
-      const text = await readText(identityFile)
-      if (text === undefined) return undefined
-      const value = parseJson(text)
-      if (identityCheck.accepts(value)) return toIdentity(value)
-      const problem = identityCheck.problem(value) ?? 'it is not JSON'
-      throw agentError('FLT_AGENT_IDENTITY_DAMAGED', { file: identityFile, problem })
+      const stored = await read()
+      return stored && toIdentity(stored)
+    },
+    async next() {
+      const next = (await read())?.next
+      return next && { ...next, root: Buffer.from(next.rootKey, 'base64url'), isConfirmed: next.confirmed }
+    },
+    async saveNext({ kid, root, expected, isConfirmed }) {
+      const stored = await read()
+      if (!stored)
+        throw agentError('FLT_AGENT_IDENTITY_DAMAGED', { file: identityFile, problem: 'it is gone' })
+      await write({
+        ...stored,
+        next: { kid, rootKey: root.toString('base64url'), expected, confirmed: isConfirmed },
+      })
+    },
+    async promoteNext() {
+      const stored = await read()
+      if (!stored?.next) return
+      const { next, ...rest } = stored
+      await write({ ...rest, kid: next.kid, rootKey: next.rootKey })
     },
     async adopt(pending) {
       const { agentId, kid, rootKey } = pending
@@ -48,7 +88,7 @@ export function createIdentityStore(stateDir: string): IdentityStore {
         rootKey,
         enrolledAt: new Date().toISOString(),
       }
-      await writeDurably(identityFile, `${JSON.stringify(stored, undefined, 2)}\n`)
+      await write(stored)
       await rm(pendingFile, { force: true })
       return toIdentity(stored)
     },

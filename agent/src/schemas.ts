@@ -27,6 +27,8 @@ export const StoredIdentity = Type.Object({
   kid: Kid,
   rootKey: Key,
   enrolledAt: Type.String(),
+  /** A second key: its exchange is under way, or the server has confirmed it and it was not used yet. */
+  next: Type.Optional(Type.Object({ kid: Kid, rootKey: Key, expected: Key, confirmed: Type.Boolean() })),
 })
 export type StoredIdentity = Static<typeof StoredIdentity>
 
@@ -36,6 +38,13 @@ export const CheckedInFile = Type.Object({
   at: Type.String({ maxLength: 40 }),
   serverUrl: Type.String({ maxLength: 1024 }),
 })
+
+/** One slot of session-ticket; the higher turn is the newer. */
+export const StoredTicket = Type.Object({
+  turn: Type.Integer({ minimum: 1 }),
+  ticket: Type.String({ maxLength: 200 }),
+})
+export type StoredTicket = Static<typeof StoredTicket>
 
 /** enrolment.json: an enrolment whose last answer has not come yet. */
 export const PendingEnrolment = Type.Object({
