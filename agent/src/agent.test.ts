@@ -113,6 +113,41 @@ function offer(
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+describe('session tickets', () => {
+  test('are stored before they are confirmed, and shown in the next session, also by the next process', async () => {
+    await prepare()
+    const shown = async (ticket: string) => server.until('hello', (frame) => frame.ticket === ticket)
+    const stored = () => readFileSync(join(dir, 'state', 'session-ticket'), 'utf8')
+    const child = startAgent()
+    await shown('')
+    await server.until('ticket', ({ ticket }) => ticket === 'ticket-1')
+    expect(stored()).toContain('"ticket-1"')
+    server.drop()
+    await shown('ticket-1')
+    await server.until('ticket', ({ ticket }) => ticket === 'ticket-2')
+    await stop(child, 'SIGKILL')
+    startAgent()
+    await shown('ticket-2')
+    await server.until('ticket', ({ ticket }) => ticket === 'ticket-3')
+    expect(statSync(join(dir, 'state', 'session-ticket')).mode & 0o777).toBe(0o600)
+    // One slot was cut in the middle of a write: the other one counts.
+    await stop(children.at(-1) as ChildProcess, 'SIGKILL')
+    const text = stored()
+    const at = text.indexOf('"ticket-3"')
+    writeFileSync(join(dir, 'state', 'session-ticket'), `${text.slice(0, at)}\0\0\0${text.slice(at + 3)}`)
+    startAgent()
+    await server.until('hello', (frame) => frame.ticket === 'ticket-2' && frame !== undefined)
+  })
+
+  test('travel by polls too', async () => {
+    await prepare()
+    server.faults.webSocketBlocked = true
+    startAgent()
+    await server.until('ticket', ({ ticket }) => ticket === 'ticket-1')
+    expect(server.sessions[0]?.way).toBe('poll')
+  }, 40_000)
+})
+
 describe('an agent and its server', () => {
   test('enrols, says hello, tells its facts, and runs a command to its acknowledged end', async () => {
     await prepare()

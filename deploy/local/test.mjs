@@ -12,6 +12,7 @@ await prepare()
 await check('Types', bin('turbo'), ['run', 'typecheck', '--output-logs=errors-only', '--no-update-notifier'])
 await check('Lint and format', bin('biome'), ['check', '--error-on-warnings', '.'])
 await check('Room boundaries', bin('turbo'), ['boundaries'])
+await check('Versions of the dependencies', process.execPath, ['deploy/local/check-dependencies.mjs'])
 await check('Footprint of the capabilities', process.execPath, ['deploy/local/check-footprint.mjs'])
 await check('Rules of the plugins', process.execPath, [
   'sdk/bin/fleetupdate.mjs',

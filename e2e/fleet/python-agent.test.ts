@@ -88,6 +88,13 @@ describe.skipIf(missing)('an agent in Python, written from docs/reference/protoc
     expect(text).toBe('$ demo.hello\nhello from python\n')
     expect(done.output?.sha256).toBe(createHash('sha256').update(text).digest('hex'))
 
+    const rotated = async () => (await client.agent(id))?.keyRotatedAt ?? ''
+    const before = await rotated()
+    await client.request('POST', `/api/agents/${id}/keys/rotate`, {})
+    await client.until('its new key', async () => (await rotated()) !== before)
+    const later = await client.submit(id, 'demo.hello')
+    expect((await client.finished(later.id)).state).toBe('succeeded')
+
     first.kill('SIGKILL')
     await once(first, 'exit')
     start(id, way)

@@ -343,6 +343,55 @@ class PollTransport:
         return frames
 
 
+class Keyring:
+    """The key in use, and for a while the one that takes its place, in identity.json."""
+
+    def __init__(self, path):
+        self.path, self.stored, self.prefers_old = path, load(path), False
+
+    def _identity(self, kept):
+        return fp.Identity(self.stored["agentId"], kept["kid"], bytes.fromhex(kept["rootKey"]))
+
+    def identity(self):
+        """The key of the next try."""
+        kept = self.stored.get("next") or {}
+        return self._identity(kept if kept.get("confirmed") and not self.prefers_old else self.stored)
+
+    def _store(self, stored):
+        store(self.path, stored)
+        self.stored = stored
+
+    def opened(self, used):
+        """The server proved to have this key: the other one is forgotten."""
+        kept = self.stored.get("next")
+        if kept and used.kid == kept["kid"]:
+            old = {name: value for name, value in self.stored.items() if name != "next"}
+            self._store({**old, "kid": kept["kid"], "rootKey": kept["rootKey"]})
+        self.prefers_old = False
+
+    def refused(self, used):
+        """The next try is with the other key, where there is one."""
+        kept = self.stored.get("next") or {}
+        self.prefers_old = kept.get("confirmed", False) and used.kid == kept["kid"]
+
+    def received(self, frame, used):
+        """One step of an exchange; durable before it is answered."""
+        kid, key, confirmation = (frame.get(name) for name in ("kid", "key", "confirmation"))
+        if used.kid != self.stored["kid"] or not isinstance(kid, str):
+            return []
+        if key:
+            private = secrets.token_bytes(32)
+            fresh, own, expected = fp.next_key(used, private, kid, key)
+            self._store({**self.stored, "next": {"kid": kid, "rootKey": fresh.root.hex(), "expected": expected,
+                                                 "confirmed": False}})
+            return [{"type": "rekey", "kid": kid, "key": fp.b64url(fp.public_key(private)), "confirmation": own}]
+        kept = self.stored.get("next") or {}
+        if kept.get("kid") != kid or not secrets.compare_digest(str(confirmation), kept["expected"]):
+            return [{"type": "rekey", "kid": kid}]
+        self._store({**self.stored, "next": {**kept, "confirmed": True}})
+        raise SessionLost("a new key")
+
+
 class Journal:
     """What this agent started, said and finished, one durable file an attempt."""
 
@@ -374,8 +423,9 @@ class Journal:
 class Agent:
     """Obeys the server's frames, whatever carries them."""
 
-    def __init__(self, state, facts):
-        self.journal = Journal(state / "journal")
+    def __init__(self, state, facts, keyring):
+        self.journal, self.keyring, self.used = Journal(state / "journal"), keyring, None
+        self.ticket_file = state / "ticket.json"
         self.counter_file, self.sent_at = state / "facts.json", {}
         self.facts = facts
         self.revision = (load(self.counter_file) or {"revision": 0})["revision"]
@@ -389,7 +439,8 @@ class Agent:
         attempts = [{name: entry[name] for name in names} for entry in self.journal.started()]
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return {"type": "hello", "protocol": 1, "agentVersion": VERSION, "bootId": boot_id,
-                "executors": [EXECUTOR], "attempts": attempts}
+                "executors": [EXECUTOR], "attempts": attempts,
+                "ticket": (load(self.ticket_file) or {"ticket": ""})["ticket"]}
 
     def begin(self, welcome):
         """Take over the clock and the fact counter of a new session."""
@@ -414,8 +465,14 @@ class Agent:
 
     def handle(self, frame):
         """Obey one frame and give the frames that answer it."""
-        handler = {"ping": self.on_ping, "offer": self.on_offer, "ack": self.on_ack, "cancel": self.on_cancel}
+        handler = {"ping": self.on_ping, "offer": self.on_offer, "ack": self.on_ack, "cancel": self.on_cancel,
+                   "ticket": self.on_ticket, "rekey": lambda frame: self.keyring.received(frame, self.used)}
         return handler.get(frame.get("type"), lambda _: [])(frame)
+
+    def on_ticket(self, frame):
+        """Keep the newest ticket, durably before it is confirmed."""
+        store(self.ticket_file, {"ticket": str(frame["ticket"])})
+        return [{"type": "ticket", "ticket": frame["ticket"]}]
 
     def on_ping(self, _):
         """A ping is answered at once."""
@@ -551,8 +608,10 @@ def run_session(agent, transport, until):
     """Live through one session; gives how long it lived, None where it never opened."""
     opened, code = None, 1000
     try:
+        agent.used = transport.server.identity = agent.keyring.identity()
         welcome, incoming = transport.open(agent.hello())
         agent.begin(welcome)
+        agent.keyring.opened(agent.used)
         opened = heard = time.monotonic()
         log(f"session {welcome['session']} over {type(transport).__name__}")
         outgoing = agent.opening_frames()
@@ -568,6 +627,8 @@ def run_session(agent, transport, until):
                 raise SessionLost("silence")
     except FAILURES as error:
         log(f"session ended: {error}")
+        if opened is None and isinstance(error, fp.ProtocolError):
+            agent.keyring.refused(agent.used)
         code = getattr(error, "close_code", code)
     except (KeyError, TypeError, ValueError) as error:
         log(f"session ended, malformed frame: {error!r}")
@@ -627,7 +688,7 @@ def enrol_once(server, path, agent_id, psk):
 def refused_enrolment(status, answer):
     """Give up where only an operator can help, else let the caller try again."""
     text = f"enrolment refused: {status} {answer.get('code')}: {answer.get('message')}"
-    if status in (400, 403, 409):
+    if status in (400, 403, 409) and answer.get("code") != "FLT_ENROL_WAITING":
         sys.exit(text)
     log(text)
 
@@ -683,7 +744,8 @@ def main():
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = Server(options.server)
     server.identity = identity_of(server, options.state, options.id, options.psk, deadline)
-    run(Agent(options.state, options.fact), server, options.poll, deadline)
+    keyring = Keyring(options.state / "identity.json")
+    run(Agent(options.state, options.fact, keyring), server, options.poll, deadline)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,17 @@ def enrol(private, secret_id, secret, agent_id, answer):
     return identity, own, expected
 
 
+def next_key(identity, private, kid, server_key):
+    """Compute (next identity, own confirmation, expected confirmation) when the server begins to give a new key."""
+    own_key = b64url(public_key(private))
+    parts = ["fleetupdate-rekey-v1", identity.agent_id, identity.kid, kid, own_key, server_key]
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    shared = x25519(private, unb64url(server_key, 32))
+    fresh = Identity(identity.agent_id, kid, hkdf(shared + identity.root, digest, b"fleetupdate/v1/root"))
+    own, expected = (b64url(mac(fresh.key(label), digest)) for label in ("rekey/a2s", "rekey/s2a"))
+    return fresh, own, expected
+
+
 def content_digest(body):
     """The content-digest header of a body."""
     return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"

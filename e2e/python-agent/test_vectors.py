@@ -119,5 +119,18 @@ class EnrolmentVectors(unittest.TestCase):
             fp.x25519(bytes(range(32)), bytes(32))
 
 
+class RekeyVectors(unittest.TestCase):
+    vector = VECTORS["rekey"]
+
+    def test_next_key_and_confirmations(self):
+        transcript = self.vector["transcript"]
+        old = fp.Identity(VECTORS["agentId"], transcript["oldKid"], bytes.fromhex(VECTORS["rootKey"]))
+        fresh, own, expected = fp.next_key(
+            old, bytes.fromhex(self.vector["agentPrivateKey"]), transcript["kid"], transcript["serverKey"])
+        self.assertEqual(fresh.root.hex(), self.vector["rootKey"])
+        self.assertEqual(own, self.vector["agentConfirmation"])
+        self.assertEqual(expected, self.vector["serverConfirmation"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -75,11 +75,14 @@ export async function startTestServer(psk: string): Promise<TestServer> {
   let pollQueue: ServerFrame[] = []
   let pollWaiter: (() => void) | undefined
   let pollSession = ''
+  let tickets = 0
 
   const now = (): number => Date.now() + faults.clockOffsetSeconds * 1000
   const handle = (frame: AgentFrame): void => {
     frames.push(frame)
     if (frame.type === 'ping') deliver?.({ type: 'pong' })
+    if (frame.type === 'hello' && frame.ticket !== undefined)
+      deliver?.({ type: 'ticket', ticket: `ticket-${++tickets}` })
     if (frame.type === 'facts' && faults.acknowledgeFacts)
       deliver?.({ type: 'ack', facts: Math.max(...frame.items.map((item) => item.revision)) })
     if (frame.type === 'output' && faults.acknowledgeOutput) {

@@ -1,10 +1,13 @@
 import {
   confirmation,
   deriveKey,
+  deriveNextRoot,
   deriveRootKey,
   deriveSessionKeys,
   ephemeralKeyFrom,
   type KeyLabel,
+  rekeyConfirmation,
+  rekeyHash,
   sealFrame,
   signRequest,
   signResponse,
@@ -18,7 +21,10 @@ import {
 export function protocolVectors(): object {
   const root = Buffer.from(Array.from({ length: 32 }, (_, i) => i))
   const keyId = { agentId: '01JABCDEFGHJKMNPQRSTVWXYZ0', kid: 'k1' }
-  const labels: KeyLabel[] = ['http/a2s', 'http/s2a', 'ws/a2s', 'ws/s2a', 'enrol/a2s', 'enrol/s2a']
+  const labels: KeyLabel[] = [
+    ...(['http/a2s', 'http/s2a', 'ws/a2s', 'ws/s2a'] as const),
+    ...(['enrol/a2s', 'enrol/s2a', 'rekey/a2s', 'rekey/s2a'] as const),
+  ]
   const keys = Object.fromEntries(
     labels.map((label) => [label, deriveKey(root, label, keyId.agentId, keyId.kid)]),
   )
@@ -74,6 +80,7 @@ export function protocolVectors(): object {
     },
     session: sessionVector(root, keyId, parameters.nonce),
     enrolment: enrolmentVector(),
+    rekey: rekeyVector(root, keyId),
   }
 }
 
@@ -116,6 +123,30 @@ function sessionVector(root: Buffer, keyId: { agentId: string; kid: string }, ag
         wire: sealFrame(sessionKeys, 'a2s', 2, '{"type":"ping"}'),
       },
     ],
+  }
+}
+
+function rekeyVector(oldRoot: Buffer, { agentId, kid }: { agentId: string; kid: string }): object {
+  const agentPrivate = Buffer.alloc(32, 0x33)
+  const serverPrivate = Buffer.alloc(32, 0x44)
+  const agent = ephemeralKeyFrom(agentPrivate)
+  const server = ephemeralKeyFrom(serverPrivate)
+  const transcript = {
+    agentId,
+    oldKid: kid,
+    kid: 'k2',
+    agentKey: agent.publicKey,
+    serverKey: server.publicKey,
+  }
+  const root = deriveNextRoot(agent, server.publicKey, oldRoot, transcript)
+  return {
+    agentPrivateKey: agentPrivate.toString('hex'),
+    serverPrivateKey: serverPrivate.toString('hex'),
+    transcript,
+    transcriptHash: rekeyHash(transcript).toString('hex'),
+    rootKey: root.toString('hex'),
+    agentConfirmation: rekeyConfirmation(root, 'agent', transcript),
+    serverConfirmation: rekeyConfirmation(root, 'server', transcript),
   }
 }
 
