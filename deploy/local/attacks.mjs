@@ -1,6 +1,7 @@
 // `npm run attacks`: bundles the attack suite and runs it against a real server; prints one row per attack.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { prepare, root, run, say } from './setup.mjs'
 
@@ -19,6 +20,8 @@ try {
     format: 'esm',
     conditions: ['source'],
     external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue'],
+    // So that the suite finds the checkout although it was bundled.
+    define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'e2e/repository.ts')).href) },
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },

@@ -66,7 +66,7 @@ function pathProblem(path: string): string | undefined {
   if (path.startsWith('/')) return 'is absolute'
   const segments = path.split('/')
   if (segments.includes('..') || segments.includes('.')) return 'leaves the folder'
-  return segments.every((segment) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(segment))
+  return segments.every((segment) => /^[A-Za-z0-9_-][A-Za-z0-9._@-]*$/.test(segment))
     ? undefined
     : 'has characters that are not allowed'
 }
