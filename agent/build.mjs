@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 const here = dirname(fileURLToPath(import.meta.url))
 
 /** Programs that are started by their name: by people, by sudo, by the helper's socket. */
-const programs = { main: 'main.js', 'root-helper': 'root-helper' }
+const programs = { main: 'main.js', 'root-helper': 'root-helper', 'agent-updater': 'agent-updater' }
 
 // A machine may have no `node` in root's path, only the one that was installed beside these files. Read as a shell script, the second line
 // finds it; read as JavaScript, it is a string and a comment.
@@ -21,10 +21,14 @@ const anyNode = `#!/bin/sh
 export async function buildAgent(outdir = join(here, 'dist'), { version } = {}) {
   await rm(outdir, { recursive: true, force: true })
   const schemas =
-    /[\\/](sdk[\\/]src[\\/](protocol[\\/]frames|contract[\\/]manifest)|agent[\\/]src[\\/]schemas)\.ts$/
+    /[\\/](sdk[\\/]src[\\/](protocol[\\/]frames|contract[\\/]manifest|bundle[\\/]agent-release)|agent[\\/]src[\\/]schemas)\.ts$/
   const { metafile } = await build({
     absWorkingDir: here,
-    entryPoints: { main: 'src/main.ts', 'root-helper': 'src/privilege/root-helper.ts' },
+    entryPoints: {
+      main: 'src/main.ts',
+      'root-helper': 'src/privilege/root-helper.ts',
+      'agent-updater': 'src/update/agent-updater.ts',
+    },
     outdir,
     bundle: true,
     platform: 'node',

@@ -46,6 +46,30 @@ export const StoredTicket = Type.Object({
 })
 export type StoredTicket = Static<typeof StoredTicket>
 
+const Release = Type.String({ pattern: '^[0-9A-Za-z.+-]{1,64}$' })
+const ReleaseId = Type.String({ pattern: '^[0-9a-f]{64}$' })
+
+/** update.json, of root: the update that is on trial. */
+export const UpdateTrial = Type.Object({
+  id: ReleaseId,
+  from: Release,
+  to: Release,
+  at: Type.String({ maxLength: 40 }),
+})
+export type UpdateTrial = Static<typeof UpdateTrial>
+
+/** update-outcome.json, of root: how the last update ended. */
+export const UpdateOutcome = Type.Object({
+  id: ReleaseId,
+  /** Empty where nothing was begun. */
+  from: Type.String({ maxLength: 64 }),
+  to: Type.String({ maxLength: 64 }),
+  result: Type.Enum(['updated', 'rolled-back', 'refused']),
+  at: Type.String({ maxLength: 40 }),
+  reason: Type.Optional(Type.String({ maxLength: 4000 })),
+})
+export type UpdateOutcome = Static<typeof UpdateOutcome>
+
 /** enrolment.json: an enrolment whose last answer has not come yet. */
 export const PendingEnrolment = Type.Object({
   agentId: AgentId,

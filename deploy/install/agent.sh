@@ -364,7 +364,7 @@ uninstall() {
   for unit in orchestrator-agent-update.service orchestrator-agent.service orchestrator-helper.socket; do
     systemctl disable --quiet --now "$unit" 2>/dev/null || true
   done
-  rm -f /etc/systemd/system/orchestrator-agent.service /etc/systemd/system/orchestrator-agent-update.service
+  rm -f /etc/systemd/system/orchestrator-agent.service /etc/systemd/system/orchestrator-agent-update.service /etc/systemd/system/orchestrator-agent-update@.service
   rm -f /etc/systemd/system/orchestrator-helper.socket /etc/systemd/system/orchestrator-helper@.service
   systemctl daemon-reload
   systemctl reset-failed 'orchestrator-agent*' 'orchestrator-helper*' 2>/dev/null || true

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Static, Type } from 'typebox'
+import { AgentReleaseStatement } from '@fleetupdate/sdk/bundle'
 import { Compile } from 'typebox/compile'
 import { fleetError } from '../errors.ts'
 
@@ -15,7 +15,7 @@ export interface ReleaseFile {
 
 /** The release of the agent that this server hands out: checked once, then never changed. */
 export interface AgentRelease {
-  readonly statement: ReleaseStatement
+  readonly statement: AgentReleaseStatement
   /** Public key of its signature: SPKI in base64. */
   readonly publicKey: string
   /** The signed bytes of `release.json`, and their signature in base64. */
@@ -25,38 +25,7 @@ export interface AgentRelease {
   readonly installer: string
 }
 
-const closed = { additionalProperties: false }
-const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' })
-const Bytes = Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
-const Version = Type.String({ pattern: '^[0-9A-Za-z.+-]{1,64}$' })
-const file = (name: string) => ({ name: Type.String({ pattern: name }), sha256: Hash, bytes: Bytes })
-
-/** What is signed: which files belong together under which version. `counter` rises with every release. */
-export const ReleaseStatement = Type.Object(
-  {
-    type: Type.Literal('fleetupdate-agent-release-1'),
-    version: Version,
-    counter: Type.Integer({ minimum: 1 }),
-    oldestNode: Version,
-    archive: Type.Object(file('^agent-[0-9a-f]{64}\\.tar\\.gz$'), closed),
-    installer: Type.Object(file('^install-agent\\.sh$'), closed),
-    nodes: Type.Array(
-      Type.Object(
-        {
-          ...file('^node-[a-z0-9]{1,16}-[0-9a-f]{64}\\.gz$'),
-          arch: Type.String({ pattern: '^[a-z0-9]{1,16}$' }),
-          version: Version,
-          glibc: Version,
-        },
-        closed,
-      ),
-      { maxItems: 16 },
-    ),
-  },
-  closed,
-)
-export type ReleaseStatement = Static<typeof ReleaseStatement>
-const check = Compile(ReleaseStatement)
+const check = Compile(AgentReleaseStatement)
 
 /**
  * Opens the folder of a release and proves that it is whole and signed by the key beside it. That this is the right key only the pasted

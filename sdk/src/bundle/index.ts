@@ -1,3 +1,4 @@
+export { AgentReleaseStatement } from './agent-release.ts'
 export * from './errors.ts'
 export * from './keys.ts'
 export * from './limits.ts'
