@@ -14,6 +14,7 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
   let network: Network
   let server: Machine
   let vm: Machine
+  let second: Machine
   let client: FleetClient
   let url = ''
   let archive = ''
@@ -33,11 +34,13 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
     network = createNetwork()
     server = await startMachine(network, { suite: 'bookworm', flavour: 'machine' })
     vm = await startMachine(network, { suite: 'trixie', flavour: 'machine-node' })
+    second = await startMachine(network, { suite: 'bookworm', flavour: 'machine' })
     url = `http://${server.address}:8000`
     archive = server.give(releases.build('0.9.1', 1))
   })
 
   afterAll(async () => {
+    await second?.remove()
     await vm?.remove()
     await server?.remove()
     network?.remove()
@@ -81,4 +84,170 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
     })
     expect(agent.agentVersion).toBe('0.9.1')
   })
+
+  const online = (id: string, version: string) =>
+    client.until(
+      `${id} with ${version}`,
+      async () => {
+        const found = await client.agent(id)
+        return found?.status === 'online' && found.agentVersion === version && found
+      },
+      60_000,
+    )
+  const rollout = (id: string) => client.request<Rollout>('GET', `/api/plugins/agent-update/rollouts/${id}`)
+  const begin = async (body: object): Promise<string> => {
+    const made = await client.request<Rollout>('POST', '/api/plugins/agent-update/rollouts', body)
+    expect(made.status).toBe(201)
+    return made.body.id
+  }
+  const ended = (id: string) =>
+    client.until(
+      'the end of the rollout',
+      async () => {
+        const { body } = await rollout(id)
+        return body.state !== 'running' && body
+      },
+      300_000,
+    )
+  const updateServer = (file: string): void => {
+    archive = server.give(file)
+    const done = install()
+    expect(`${done.stdout}${done.stderr}`).toContain('runs')
+    expect(done.exitCode).toBe(0)
+  }
+
+  test('a second line brings another, which has no Node', async () => {
+    const made = await client.request<{ command: string }>('POST', '/api/enrolment/tokens', {
+      agentId: 'vm-02',
+    })
+    const done = second.paste(made.body.command)
+    expect(`${done.stdout}${done.stderr}`).toContain('fetching')
+    expect(done.exitCode).toBe(0)
+    await online('vm-02', '0.9.1')
+    expect(second.run(['ls', '/opt/orchestrator/node']).stdout).toMatch(/^\d+\.\d+\.\d+-x64\n$/)
+  })
+
+  test('its real updates are seen, and one is taken while the package restarts the agent', async () => {
+    await vm.root.installPackage('fleet-demo', '1.0')
+    await vm.root.offer('fleet-demo', '2.0', {
+      slowSeconds: 3,
+      scripts: { preinst: 'systemctl restart --no-block orchestrator-agent' },
+    })
+    await client.finished((await client.submit('vm-01', 'os-updates.refresh')).id)
+    await client.until(
+      'the update',
+      async () => (await client.agent('vm-01'))?.facets['os-updates.outdated'] === true,
+    )
+    const done = await client.finished((await client.submit('vm-01', 'apt-upgrade.run', { mode: 'all' })).id)
+    expect(done).toMatchObject({
+      state: 'succeeded',
+      result: { packages: [expect.objectContaining({ name: 'fleet-demo', to: '2.0' })] },
+    })
+  })
+
+  test('doctor finds all well, and says what is not', async () => {
+    const well = vm.run(['fleetupdate-agent', 'doctor', '--json'])
+    const report = JSON.parse(well.stdout)
+    expect(report.findings.filter(({ level }: { level: string }) => level === 'bad')).toEqual([])
+    expect(well.exitCode).toBe(0)
+    vm.run(['sed', '-i', 's/:8000/:8001/', '/etc/orchestrator-agent/config.yaml'])
+    const ill = vm.run(['fleetupdate-agent', 'doctor'])
+    expect(ill.stdout).toMatch(/BAD {3}tcp .*ECONNREFUSED[\s\S]*→ Start the server there/)
+    expect(ill.exitCode).toBe(1)
+    vm.run(['sed', '-i', 's/:8001/:8000/', '/etc/orchestrator-agent/config.yaml'])
+  })
+
+  test('both come back after a reboot', async () => {
+    await server.reboot()
+    await vm.reboot()
+    await client.until(
+      'the server',
+      () =>
+        client.request('GET', '/api/health').then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      60_000,
+    )
+    await online('vm-01', '0.9.1')
+    await online('vm-02', '0.9.1')
+  })
+
+  test('the server is updated, and goes back', async () => {
+    const first = archive
+    updateServer(releases.build('0.9.2', 2))
+    expect((await client.request('GET', '/api/health')).body).toMatchObject({ version: '0.9.2' })
+    await online('vm-01', '0.9.1')
+    archive = first
+    expect(install().exitCode).toBe(0)
+    expect((await client.request('GET', '/api/health')).body).toMatchObject({ version: '0.9.1' })
+    await online('vm-01', '0.9.1')
+  })
+
+  test('a bad build of the agent halts at the first machine, which goes back by itself', async () => {
+    updateServer(releases.buildBroken('0.9.3', 3))
+    await online('vm-01', '0.9.1')
+    await online('vm-02', '0.9.1')
+    await seesOffer('0.9.3')
+    const halted = await ended(await begin({ stages: [1] }))
+    expect(halted).toMatchObject({
+      state: 'halted',
+      reason: expect.stringContaining('a fault that no test found'),
+    })
+    const after = await Promise.all(['vm-01', 'vm-02'].map((id) => online(id, '0.9.1')))
+    expect(after.map(({ facets }) => facets['agent-update.rolledBack'])).toContain(false)
+  })
+
+  test('a good one goes to one, then to all, under running commands', async () => {
+    updateServer(releases.build('0.9.4', 4))
+    await online('vm-01', '0.9.1')
+    await online('vm-02', '0.9.1')
+    await seesOffer('0.9.4')
+    await vm.root.offer('fleet-demo', '3.0', { slowSeconds: 12 })
+    const running = await client.submit('vm-01', 'apt-upgrade.run', { mode: 'all' })
+    const done = await ended(await begin({ stages: [1, '100%'] }))
+    expect(done).toMatchObject({ state: 'done', reason: null })
+    await online('vm-01', '0.9.4')
+    await online('vm-02', '0.9.4')
+    expect(await client.finished(running.id)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('uninstalled, nothing is left but what is said', () => {
+    expect(vm.paste('sh /opt/orchestrator/agent/current/install.sh --uninstall').stdout).toContain(
+      'These stay: /etc/orchestrator-agent',
+    )
+    expect(vm.run(['sh', '-c', traces]).stdout.trim().split('\n')).toEqual([
+      '/etc/orchestrator-agent',
+      '/var/lib/orchestrator-agent',
+      '/var/lib/orchestrator-helper',
+    ])
+    second.paste('sh /opt/orchestrator/agent/current/install.sh --purge')
+    expect(second.run(['sh', '-c', traces]).stdout).toBe('')
+    expect(second.run(['id', 'orchestrator']).exitCode).toBe(1)
+    server.paste('sh /opt/orchestrator/server/current/install.sh --purge')
+    expect(server.run(['sh', '-c', traces]).stdout).toBe('')
+  })
+
+  const seesOffer = (version: string) =>
+    client.until(
+      `the offer of ${version}`,
+      async () => {
+        const agents = await Promise.all(['vm-01', 'vm-02'].map((id) => client.agent(id)))
+        const offers = agents.map(
+          (agent) => (agent?.facts['agent-update']?.release as { offered?: string })?.offered,
+        )
+        return offers.every((offered) => offered === version)
+      },
+      120_000,
+    )
 })
+
+/** Whatever of FleetUpdate is on a machine. */
+const traces =
+  'find /opt /etc /var/lib /usr/local/bin /run/systemd/system -xdev \\( -iname "*orchestrator*" -o -iname "*fleetupdate*" \\) -prune -print 2>/dev/null | sort'
+
+interface Rollout {
+  readonly id: string
+  readonly state: string
+  readonly reason: string | null
+}

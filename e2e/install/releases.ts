@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { readTar, writeTar } from '@fleetupdate/sdk/bundle'
 import { repository } from '../repository.ts'
 
 /** Where releases for one test run are made, signed with a key of that run. */
@@ -9,6 +12,8 @@ export interface Releases {
   readonly folder: string
   /** Builds a release and answers the path of the server's archive; one of the same version is built once. */
   build(version: string, counter: number, env?: Readonly<Record<string, string>>): string
+  /** The same, but its agent ends as soon as it is started; signed all the same. */
+  buildBroken(version: string, counter: number): string
   remove(): void
 }
 
@@ -18,20 +23,56 @@ export function createReleases(): Releases {
   const program = join(repository, 'deploy/release/main.mjs')
   const key = join(folder, 'release.key')
   execFileSync(process.execPath, [program, '--new-key', key])
+  const build: Releases['build'] = (version, counter, env = {}) => {
+    const out = join(folder, version)
+    const archive = join(out, `fleetupdate-server-${version}-linux-${process.arch}.tar.gz`)
+    if (existsSync(archive)) return archive
+    mkdirSync(out, { recursive: true })
+    const options = ['--key', key, '--out', out, '--version', version, '--counter', String(counter)]
+    execFileSync(process.execPath, [program, ...options], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    return archive
+  }
   return {
     folder,
-    build(version, counter, env = {}) {
-      const out = join(folder, version)
-      const archive = join(out, `fleetupdate-server-${version}-linux-${process.arch}.tar.gz`)
-      if (existsSync(archive)) return archive
-      mkdirSync(out, { recursive: true })
-      const options = ['--key', key, '--out', out, '--version', version, '--counter', String(counter)]
-      execFileSync(process.execPath, [program, ...options], {
-        env: { ...process.env, ...env },
-        stdio: ['ignore', 'ignore', 'inherit'],
-      })
+    build,
+    buildBroken(version, counter) {
+      const archive = build(version, counter)
+      const stage = mkdtempSync(join(folder, 'broken-'))
+      execFileSync('tar', ['-xzf', archive, '-C', stage])
+      const name = `fleetupdate-server-${version}`
+      breakAgent(join(stage, name, 'agent-release'), createPrivateKey(readFileSync(key)))
+      execFileSync('tar', ['-czf', archive, '-C', stage, name])
+      rmSync(join(archive, '../SHA256SUMS'))
       return archive
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** As a release would be whose agent has a fault that no test found: it says its version, and dies when it is to run. */
+function breakAgent(release: string, key: KeyObject): void {
+  const json = join(release, 'release.json')
+  const statement = JSON.parse(readFileSync(json, 'utf8')) as {
+    archive: { name: string; sha256: string; bytes: number }
+  }
+  const old = join(release, statement.archive.name)
+  const fault =
+    "if (process.argv[2] === undefined) { console.error('a fault that no test found'); process.exit(1) }\n"
+  const files = readTar(gunzipSync(readFileSync(old))).map(({ path, content }) => {
+    const [first, second, ...rest] = content.toString().split('\n')
+    return path === 'main.js'
+      ? { path, content: Buffer.from([first, second, fault, ...rest].join('\n')) }
+      : { path, content }
+  })
+  const archive = gzipSync(writeTar(files))
+  const sha256 = createHash('sha256').update(archive).digest('hex')
+  statement.archive = { name: `agent-${sha256}.tar.gz`, sha256, bytes: archive.length }
+  const bytes = Buffer.from(JSON.stringify(statement, null, 2))
+  rmSync(old)
+  writeFileSync(join(release, statement.archive.name), archive)
+  writeFileSync(json, bytes)
+  writeFileSync(join(release, 'release.sig'), sign(null, bytes, key).toString('base64'))
 }

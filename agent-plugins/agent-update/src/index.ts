@@ -4,6 +4,6 @@ import { install } from './install.ts'
 import { collectRelease } from './state.ts'
 
 export default defineExecutor(agentUpdate, {
-  facts: { release: { everySeconds: 300, collect: collectRelease } },
+  facts: { release: collectRelease },
   commands: { install },
 })

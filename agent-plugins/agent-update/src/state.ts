@@ -11,6 +11,7 @@ export interface Offered {
 }
 
 const programs = '/opt/orchestrator/agent/current'
+const checkedIn = '/var/lib/orchestrator-agent/checked-in.json'
 const statementBytes = 64 * 1024
 
 /** Collects the fact `release`: files of this machine, and one small question to the server. */
@@ -18,7 +19,7 @@ export async function collectRelease(context: ExecutorContext): Promise<ReleaseS
   const installed = ((await context.readFile(`${programs}/VERSION`)) ?? '').trim().slice(0, 64)
   const own = parse(await context.readFile(`${programs}/release.json`))
   const hindrance = await hindranceOf(context)
-  const offered = hindrance === null ? await readOffered(context).catch(() => undefined) : undefined
+  const offered = hindrance === null ? await rememberedOffer(context) : undefined
   const counter = typeof own?.counter === 'number' ? own.counter : 0
   return {
     installed: installed === '' ? 'from a checkout' : installed,
@@ -27,6 +28,19 @@ export async function collectRelease(context: ExecutorContext): Promise<ReleaseS
     hindrance,
     last: lastOf(parse(await context.readFile('/var/lib/orchestrator-helper/update-outcome.json'))),
   }
+}
+
+const keptMs = 3_600_000
+let remembered: { offer: Offered | undefined; contact: string; atMs: number } | undefined
+
+/** A server's release changes only with the server, and then the agent had to be let in anew: else it is not asked again for an hour. */
+async function rememberedOffer(context: ExecutorContext): Promise<Offered | undefined> {
+  const contact = (await context.readFile(checkedIn)) ?? ''
+  const isFresh = remembered && remembered.contact === contact && performance.now() - remembered.atMs < keptMs
+  if (remembered?.offer && isFresh) return remembered.offer
+  const offer = await readOffered(context).catch(() => undefined)
+  remembered = { offer, contact, atMs: performance.now() }
+  return offer
 }
 
 /** Why an update cannot work here; null where nothing speaks against it. */
@@ -49,7 +63,7 @@ export async function readOffered(context: ExecutorContext): Promise<Offered> {
 
 /** Where the agent was let in. */
 export async function serverUrl({ readFile }: ExecutorContext): Promise<string> {
-  const found = parse(await readFile('/var/lib/orchestrator-agent/checked-in.json'))?.serverUrl
+  const found = parse(await readFile(checkedIn))?.serverUrl
   if (typeof found === 'string' && /^https?:\/\/[^/?#@\s]+$/.test(found)) return found
   throw new Error('This agent has not reached its server yet.')
 }
