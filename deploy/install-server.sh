@@ -2,6 +2,7 @@
 # Generated from deploy/install/ by `npm run generate`; do not edit.
 # Installs the FleetUpdate server; `sh install-server.sh --help` says how.
 # shellcheck disable=SC1091,SC2015,SC2016
+{
 
 # ---- what both installers share -----------------------------------------------------------------------------------------------
 
@@ -125,16 +126,6 @@ room() {
   [ "${free:-0}" -ge "$2" ] || die "$folder has $free MB free; $2 MB are needed. Free some space, then run this again."
 }
 
-# fetch URL FILE
-fetch() {
-  note "fetching $1"
-  if command -v curl >/dev/null 2>&1; then
-    curl -fsSL --retry 3 --connect-timeout 15 -o "$2" "$1"
-  else
-    wget -q --tries=3 --timeout=30 -O "$2" "$1"
-  fi
-}
-
 # intact FILE SHA256
 intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
@@ -149,13 +140,6 @@ make_user() {
   fi
 }
 
-# may_read_journal : so that the agent's user can follow the journal.
-may_read_journal() {
-  if getent group systemd-journal >/dev/null && ! id -nG orchestrator | tr ' ' '\n' | grep -qx systemd-journal; then
-    usermod --append --groups systemd-journal orchestrator
-  fi
-}
-
 # The folders that root's programs trust must be root's alone; the first FleetUpdate gave them to its user.
 repair_owners() {
   for folder in /opt/orchestrator /opt/orchestrator/agent /opt/orchestrator/server; do
@@ -165,17 +149,6 @@ repair_owners() {
       chmod 755 "$folder"
     fi
   done
-}
-
-# keep_old FILE : moves a file of the first FleetUpdate out of the way, where it can be found again.
-keep_old() {
-  [ -e "$1" ] || return 0
-  mkdir -p /opt/orchestrator/replaced
-  chmod 700 /opt/orchestrator/replaced
-  say "Keeping $1 of the first FleetUpdate as /opt/orchestrator/replaced/$(basename "$1")"
-  cp -a "$1" "/opt/orchestrator/replaced/$(basename "$1")"
-  undo_later "cp -a '/opt/orchestrator/replaced/$(basename "$1")' '$1'"
-  rm -f "$1"
 }
 
 cpu() {
@@ -220,18 +193,6 @@ private_node() {
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
-}
-
-# verified RELEASE_JSON SIGNATURE KEY ARCHIVE_NAME : whether that key signed it and it names that archive.
-verified() {
-  "$NODE" -e '
-    const { createPublicKey, verify } = require("node:crypto"), { readFileSync } = require("node:fs")
-    const [, json, signature, key, archive] = process.argv
-    const publicKey = createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" })
-    const bytes = readFileSync(json)
-    const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
-    process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
-  ' "$1" "$2" "$3" "$4"
 }
 
 # link_node FOLDER : the Node of a version, where its unit and its programs look for it first.
@@ -287,8 +248,6 @@ forget_versions() {
 last_words() {
   journalctl -u "$1" -n 12 --no-pager -o cat 2>/dev/null | sed 's/^/    /' >&2 || true
 }
-
-random_text() { head -c 64 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c "$1"; }
 
 # checkout FOLDER : builds a version from sources in a copy, so that the checkout stays as it is → TREE
 # The key that signs the agent's release is root's alone: the server never has it.
@@ -470,6 +429,8 @@ settle_settings() {
   [ "${#JWT_SECRET}" -ge 16 ] || die "JWT_SECRET must have 16 characters or more. Make one with: openssl rand -base64 32"
   [ "${#SERVER_PSK}" -ge 8 ] || die "SERVER_PSK must have 8 characters or more; 16 are good. Make one with: openssl rand -base64 32"
 }
+
+random_text() { head -c 64 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c "$1"; }
 
 env_value() { if [ -f "$ENV_FILE" ]; then sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}[[:space:]]*$/\2/p" "$ENV_FILE" | tail -n 1; fi; }
 
@@ -700,3 +661,4 @@ uninstall() {
 }
 
 main "$@"
+}

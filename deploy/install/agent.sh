@@ -90,6 +90,46 @@ obtain() {
   RELEASE_KEY=$(cat "$TREE/release.pub")
 }
 
+# fetch URL FILE
+fetch() {
+  note "fetching $1"
+  if command -v curl >/dev/null 2>&1; then
+    curl -fsSL --retry 3 --connect-timeout 15 -o "$2" "$1"
+  else
+    wget -q --tries=3 --timeout=30 -O "$2" "$1"
+  fi
+}
+
+# may_read_journal : so that the agent's user can follow the journal.
+may_read_journal() {
+  if getent group systemd-journal >/dev/null && ! id -nG orchestrator | tr ' ' '\n' | grep -qx systemd-journal; then
+    usermod --append --groups systemd-journal orchestrator
+  fi
+}
+
+# keep_old FILE : moves a file of the first FleetUpdate out of the way, where it can be found again.
+keep_old() {
+  [ -e "$1" ] || return 0
+  mkdir -p /opt/orchestrator/replaced
+  chmod 700 /opt/orchestrator/replaced
+  say "Keeping $1 of the first FleetUpdate as /opt/orchestrator/replaced/$(basename "$1")"
+  cp -a "$1" "/opt/orchestrator/replaced/$(basename "$1")"
+  undo_later "cp -a '/opt/orchestrator/replaced/$(basename "$1")' '$1'"
+  rm -f "$1"
+}
+
+# verified RELEASE_JSON SIGNATURE KEY ARCHIVE_NAME : whether that key signed it and it names that archive.
+verified() {
+  "$NODE" -e '
+    const { createPublicKey, verify } = require("node:crypto"), { readFileSync } = require("node:fs")
+    const [, json, signature, key, archive] = process.argv
+    const publicKey = createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" })
+    const bytes = readFileSync(json)
+    const good = publicKey.asymmetricKeyType === "ed25519" && verify(null, bytes, publicKey, Buffer.from(readFileSync(signature, "utf8"), "base64"))
+    process.exit(good && JSON.parse(bytes).archive.name === archive ? 0 : 1)
+  ' "$1" "$2" "$3" "$4"
+}
+
 # From the server, verified against what is written in this script before anything of it runs.
 download() {
   command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 || need curl=curl
@@ -267,8 +307,6 @@ TEXT
     keep_old "$old"
   done
 }
-
-agent() { "$NODE" "/opt/orchestrator/agent/$VERSION/main.js" "$@"; }
 
 # A new identity, before anything is started: a wrong secret must not leave a service behind that tries for ever.
 enrol() {

@@ -133,6 +133,8 @@ settle_settings() {
   [ "${#SERVER_PSK}" -ge 8 ] || die "SERVER_PSK must have 8 characters or more; 16 are good. Make one with: openssl rand -base64 32"
 }
 
+random_text() { head -c 64 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c "$1"; }
+
 env_value() { if [ -f "$ENV_FILE" ]; then sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1=[\"']\{0,1\}\([^\"']*\)[\"']\{0,1\}[[:space:]]*$/\2/p" "$ENV_FILE" | tail -n 1; fi; }
 
 # Something else on our port would only show as a service that starts over and over.

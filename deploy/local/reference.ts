@@ -29,7 +29,10 @@ export async function references(): Promise<Readonly<Record<string, string>>> {
   }
 }
 
-/** All of it is in functions, and the last line calls the first: a download that is cut off anywhere does nothing. */
+/**
+ * All of it stands in one pair of braces, which a shell reads to its end before it does anything: a download that is cut off anywhere does nothing. Functions
+ * alone are not enough: cut within the name of one, a shell takes what is left for a program to start.
+ */
 function installer(product: 'server' | 'agent'): string {
   const part = (name: string): string => readFileSync(`deploy/install/${name}.sh`, 'utf8')
   const head = [
@@ -39,7 +42,7 @@ function installer(product: 'server' | 'agent'): string {
   ]
   // `A && B || C` ends in `continue` or `die` everywhere; what is undone later is quoted on purpose.
   head.push('# shellcheck disable=SC1091,SC2015,SC2016')
-  return [...head, '', part('common'), part(product), 'main "$@"', ''].join('\n')
+  return [...head, '{', '', part('common'), part(product), 'main "$@"', '}', ''].join('\n')
 }
 
 function frameSchemas(): object {
