@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { argv, exit, getuid, stderr, stdout } from 'node:process'
 import { describeError } from '../errors.ts'
-import { startProcess, supervise } from '../run.ts'
+import { childProgram, startProcess, supervise } from '../run.ts'
 import { applyUpdate } from './apply.ts'
 import { installedPaths } from './paths.ts'
 import { createUpdateRecords } from './records.ts'
@@ -64,7 +64,7 @@ async function systemctl(...args: readonly string[]): Promise<string> {
 
 function start(program: string, args: readonly string[]) {
   const child = startProcess({ program, args, stdio: ['ignore', 'pipe', 'pipe'] })
-  return supervise(child, { name: program, timeoutMs: 60_000 })
+  return supervise(childProgram(child, program), { name: program, timeoutMs: 60_000 })
 }
 
 main(argv.slice(2)).then(
