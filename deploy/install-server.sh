@@ -409,7 +409,10 @@ find_node() {
 settle_settings() {
   PORT_USED=$(env_value PORT)
   PORT_USED=${PORT_USED:-${PORT:-8000}}
-  if [ -f "$ENV_FILE" ]; then return 0; fi
+  if [ -f "$ENV_FILE" ]; then
+    check_settings "$ENV_FILE"
+    return 0
+  fi
   ask "Name of the first admin" "${UI_USER:-admin}"
   UI_USER=$ANSWER
   if [ -z "${UI_PASSWORD:-}" ]; then
@@ -428,6 +431,14 @@ settle_settings() {
   JWT_SECRET=${JWT_SECRET:-$(random_text 48)}
   [ "${#JWT_SECRET}" -ge 16 ] || die "JWT_SECRET must have 16 characters or more. Make one with: openssl rand -base64 32"
   [ "${#SERVER_PSK}" -ge 8 ] || die "SERVER_PSK must have 8 characters or more; 16 are good. Make one with: openssl rand -base64 32"
+  write_settings "$STAGE/env"
+  check_settings "$STAGE/env" "the environment"
+}
+
+# By the server's own reader, before anything is stopped or changed: a value it refuses must not cost the server that runs.
+check_settings() {
+  env -i PATH="$PATH" DATA_DIR="$DATA" "$NODE" "$TREE/main.js" config check --env-file "$1" >"$STAGE/settings.log" 2>&1 ||
+    die "The settings in ${2:-$1} are not right: $(tail -n 1 "$STAGE/settings.log")"
 }
 
 random_text() { head -c 64 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c "$1"; }
@@ -518,13 +529,14 @@ configure() {
     check_old_settings
   else
     undo_later "rm -f '$ENV_FILE'"
-    write_settings
+    cp "$STAGE/env" "$ENV_FILE"
   fi
   # The unit reads it as root, the CLI as the server's user.
   chown root:orchestrator "$ENV_FILE"
   chmod 640 "$ENV_FILE"
 }
 
+# write_settings FILE
 write_settings() {
   (
     umask 077
@@ -537,7 +549,7 @@ write_settings() {
       [ -z "${PUBLIC_URL:-}" ] || printf 'PUBLIC_URL=%s\n' "$(quoted "$PUBLIC_URL")"
       [ -z "${HOST:-}" ] || printf 'HOST=%s\n' "$(quoted "$HOST")"
       [ -z "${PORT:-}" ] || printf 'PORT=%s\n' "$(quoted "$PORT")"
-    } >"$ENV_FILE"
+    } >"$1"
   )
 }
 

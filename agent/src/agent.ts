@@ -59,8 +59,8 @@ export async function runAgent(
   const folders = config.executors ?? [installation.executors]
   const send = createHttp(config.serverUrl, signal, config.ca)
   const executors = await loadExecutors(folders, log)
-  for (const { id, version, reason } of executors.all)
-    log.info(`Executor ${id}`, { version, health: reason === undefined ? 'ok' : 'failed' })
+  const loaded = executors.all.filter(({ reason }) => reason === undefined)
+  log.info(`Executors: ${loaded.map(({ id, version }) => `${id} ${version}`).join(', ') || 'none'}.`)
   const store = createIdentityStore(config.stateDir)
   // Also where it is not enrolled yet: then it waits for its server, and that is no fault.
   let isTurning = (): boolean => true

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import './spare-memory.ts'
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +15,7 @@ import { agentError, describeError, errorCode } from './errors.ts'
 import { createLog } from './log.ts'
 import { helperSocket } from './privilege/helper-line.ts'
 import { createPrivilegedWay } from './privilege/privilege.ts'
-import { startProcess } from './run.ts'
+import { childProgram, findProgram, startProcess } from './run.ts'
 import { runAttempt } from './runner/runner.ts'
 import { lockState } from './state-lock.ts'
 import { version } from './version.ts'
@@ -72,25 +73,40 @@ async function enroll(): Promise<void> {
 }
 
 async function doctor(asJson: boolean): Promise<void> {
+  const code = await doctorAsAgent(asJson)
+  if (code !== undefined) {
+    process.exitCode = code
+    return
+  }
   const findings = await examine({
     env: process.env,
+    uid: process.getuid?.() ?? 0,
     version,
     executors: join(folder, 'executors'),
     node: { version: process.versions.node, path: process.execPath },
     way: (config) => createPrivilegedWay(installation(config).way, { helper, systemd }),
-    become({ uid, gid }) {
-      if (process.getuid?.() === 0 && uid !== 0) {
-        process.setgroups?.([gid])
-        process.setgid?.(gid)
-        process.setuid?.(uid)
-      }
-      return process.getuid?.() ?? 0
-    },
   })
   const healthy = findings.every(({ level }) => level !== 'bad')
   const lines = asJson ? [JSON.stringify({ healthy, findings }, undefined, 2)] : findingLines(findings)
   await new Promise((done) => process.stdout.write(`${lines.join('\n')}\n`, done))
   process.exitCode = healthy ? 0 : 1
+}
+
+/** Root sees other things than the agent does: it examines as the agent's user. undefined: this process is as good. */
+async function doctorAsAgent(asJson: boolean): Promise<number | undefined> {
+  const program = findProgram('setpriv')
+  if (process.getuid?.() !== 0 || program === undefined) return undefined
+  const config = await readConfig(process.env).catch(() => undefined)
+  const owner = config && (await stat(config.stateDir).catch(() => undefined))
+  if (!owner || owner.uid === 0) return undefined
+  const user = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups']
+  const { AGENT_CONFIG, AGENT_ID, SERVER_URL } = process.env
+  const set = Object.entries({ AGENT_CONFIG, AGENT_ID, SERVER_URL })
+  const env = Object.fromEntries(set.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
+  const self = [process.execPath, main, 'doctor', ...(asJson ? ['--json'] : [])]
+  const args = [...user, '--', ...self]
+  const child = startProcess({ program, args, env, stdio: ['ignore', 1, 2] })
+  return (await childProgram(child, 'setpriv').ended)[0]
 }
 
 async function attempt(dir: string): Promise<void> {

@@ -2,7 +2,7 @@ import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aptRootProblem } from '../apt-root/create-apt-root.ts'
 import { bootProblem } from '../systemd-host/boot-root.ts'
-import { type Machine, startMachine } from './machine.ts'
+import { type Machine, startMachine, traces } from './machine.ts'
 import { createNetwork, type Network, networkProblem } from './network.ts'
 import { createReleases, type Releases } from './releases.ts'
 
@@ -109,11 +109,23 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
       },
       300_000,
     )
-  const updateServer = (file: string): void => {
+  /** Connections from before a restart are dead, and this process may not have noticed. */
+  const answers = (version: string): Promise<unknown> =>
+    client.until(
+      `the server ${version}`,
+      () =>
+        client.request<{ version: string }>('GET', '/api/health').then(
+          ({ status, body }) => status === 200 && body.version === version,
+          () => false,
+        ),
+      60_000,
+    )
+  const updateServer = async (file: string, version: string): Promise<void> => {
     archive = server.give(file)
     const done = install()
-    expect(`${done.stdout}${done.stderr}`).toContain('runs')
+    expect(`${done.stdout}${done.stderr}`).toContain(`FleetUpdate ${version} runs`)
     expect(done.exitCode).toBe(0)
+    await answers(version)
   }
 
   test('a second line brings another, which has no Node', async () => {
@@ -147,6 +159,7 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
 
   test('doctor finds all well, and says what is not', async () => {
     const well = vm.run(['fleetupdate-agent', 'doctor', '--json'])
+    expect(well.stderr).toBe('')
     const report = JSON.parse(well.stdout)
     expect(report.findings.filter(({ level }: { level: string }) => level === 'bad')).toEqual([])
     expect(well.exitCode).toBe(0)
@@ -160,32 +173,23 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
   test('both come back after a reboot', async () => {
     await server.reboot()
     await vm.reboot()
-    await client.until(
-      'the server',
-      () =>
-        client.request('GET', '/api/health').then(
-          ({ status }) => status === 200,
-          () => false,
-        ),
-      60_000,
-    )
+    await answers('0.9.1')
     await online('vm-01', '0.9.1')
     await online('vm-02', '0.9.1')
   })
 
   test('the server is updated, and goes back', async () => {
     const first = archive
-    updateServer(releases.build('0.9.2', 2))
-    expect((await client.request('GET', '/api/health')).body).toMatchObject({ version: '0.9.2' })
+    await updateServer(releases.build('0.9.2', 2), '0.9.2')
     await online('vm-01', '0.9.1')
     archive = first
     expect(install().exitCode).toBe(0)
-    expect((await client.request('GET', '/api/health')).body).toMatchObject({ version: '0.9.1' })
+    await answers('0.9.1')
     await online('vm-01', '0.9.1')
   })
 
   test('a bad build of the agent halts at the first machine, which goes back by itself', async () => {
-    updateServer(releases.buildBroken('0.9.3', 3))
+    await updateServer(releases.buildBroken('0.9.3', 3), '0.9.3')
     await online('vm-01', '0.9.1')
     await online('vm-02', '0.9.1')
     await seesOffer('0.9.3')
@@ -199,7 +203,7 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
   })
 
   test('a good one goes to one, then to all, under running commands', async () => {
-    updateServer(releases.build('0.9.4', 4))
+    await updateServer(releases.build('0.9.4', 4), '0.9.4')
     await online('vm-01', '0.9.1')
     await online('vm-02', '0.9.1')
     await seesOffer('0.9.4')
@@ -241,10 +245,6 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
       120_000,
     )
 })
-
-/** Whatever of FleetUpdate is on a machine. */
-const traces =
-  'find /opt /etc /var/lib /usr/local/bin /run/systemd/system -xdev \\( -iname "*orchestrator*" -o -iname "*fleetupdate*" \\) -prune -print 2>/dev/null | sort'
 
 interface Rollout {
   readonly id: string

@@ -15,7 +15,7 @@ export interface Machine {
   /** Runs a line as a person would paste it into bash. `user`: instead of root. */
   paste(line: string, env?: Readonly<Record<string, string>>): Finished
   /** Copies a file of this machine into its /root and answers the path there. */
-  give(file: string): string
+  give(file: string, name?: string): string
   /** Every file below these folders with its owner, mode and hash: two equal texts are two equal trees. */
   fingerprint(...paths: readonly string[]): string
   /** Powers off and boots the same root. */
@@ -40,8 +40,8 @@ export async function startMachine(
     run,
     paste: (line, env = {}) =>
       run(['env', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), 'bash', '-c', line]),
-    give(file) {
-      const target = join('/root', basename(file))
+    give(file, name = basename(file)) {
+      const target = join('/root', name)
       mkdirSync(join(root.directory, 'root'), { recursive: true })
       copyFileSync(file, join(root.directory, target))
       return target
@@ -64,6 +64,10 @@ export async function startMachine(
     },
   }
 }
+
+/** A line that prints whatever of FleetUpdate is on a machine. */
+export const traces =
+  'find /opt /etc /var/lib /usr/local/bin -xdev \\( -iname "*orchestrator*" -o -iname "*fleetupdate*" \\) -prune -print 2>/dev/null | sort'
 
 /** Whether a path exists inside. */
 export function existsIn({ root }: Machine, path: string): boolean {

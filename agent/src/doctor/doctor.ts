@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import type { Log } from '@fleetupdate/sdk'
 import { type AgentConfig, type Environment, readConfig } from '../config.ts'
 import { describeError } from '../errors.ts'
@@ -11,18 +10,18 @@ import { checkExecutors, checkLastContact, checkPolicy, checkPrivileges, checkSt
 
 export interface DoctorOptions {
   readonly env: Environment
+  /** Of the user that looks. */
+  readonly uid: number
   readonly version: string
   /** Folder of the executors that came with the agent. */
   readonly executors: string
   readonly node: { readonly version: string; readonly path: string }
   way(config: AgentConfig): PrivilegedWay
-  /** Takes the agent's own user on, where root asks: root sees other things than the agent does. Answers the user's id. */
-  become(owner: { readonly uid: number; readonly gid: number }): number
 }
 
 /** Looks at everything an agent needs, without touching the one that runs, and says what to fix. */
 export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
-  const { node, version } = options
+  const { node, uid, version } = options
   const findings: Finding[] = [ok('agent', `version ${version} on Node ${node.version} (${node.path})`)]
   let config: AgentConfig
   try {
@@ -30,8 +29,6 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
   } catch (error) {
     return [...findings, bad('config', describeError(error), 'Correct it, then run this again.')]
   }
-  const owner = await stat(config.stateDir).catch(() => undefined)
-  const uid = options.become({ uid: owner?.uid ?? 0, gid: owner?.gid ?? 0 })
   findings.push(ok('config', config.file))
   for (const warning of config.warnings)
     findings.push(warn('config', warning, 'Remove it, or correct its name.'))

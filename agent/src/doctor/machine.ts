@@ -102,14 +102,9 @@ export async function checkPrivileges(
   const missing = states.filter(({ ok: works }) => !works)
   const says = `through ${way.kind}: ${states.length - missing.length} of ${states.length} work`
   if (missing.length === 0) return [ok('privileges', says)]
-  return [
-    warn(
-      'privileges',
-      says,
-      'What is missing stands below; the capabilities that need it say so in the dashboard.',
-    ),
-    ...missing.map(({ plugin, id, missing: what }) =>
-      warn(`  ${plugin}`, id, what ?? 'It cannot be told why it does not work.'),
-    ),
-  ]
+  // Often one line would help all of them: it is said once.
+  const byCause = new Map<string, string[]>()
+  for (const { plugin, id, missing: what = 'It cannot be told why it does not work.' } of missing)
+    byCause.set(what, [...(byCause.get(what) ?? []), `${plugin}.${id}`])
+  return [...byCause].map(([cause, names]) => warn('privileges', `${says}; not ${names.join(', ')}`, cause))
 }
