@@ -491,7 +491,7 @@ settle_settings() {
   fi
   SERVER_URL=${SERVER_URL%/}
   printf '%s' "$AGENT_ID" | grep -Eq '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' || die "AGENT_ID \"$AGENT_ID\" does not fit: use 1 to 64 letters, digits, dots, dashes or underscores."
-  printf '%s' "$SERVER_URL" | grep -Eq '^https?://[A-Za-z0-9.:_-]+$|^https?://\[[0-9a-fA-F:]+\](:[0-9]+)?$' || die "SERVER_URL \"$SERVER_URL\" does not fit: give scheme, host and port, for example https://fleet.example.com."
+  printf '%s' "$SERVER_URL" | grep -Eq '^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?(/[A-Za-z0-9._~-]+)*$' || die "SERVER_URL \"$SERVER_URL\" does not fit: give scheme, host and port, for example https://fleet.example.com."
   # Before anything is changed: does anybody answer there?
   if command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1; then
     fetch "$SERVER_URL/api/health" "$STAGE/health" 2>"$STAGE/health.error" ||
