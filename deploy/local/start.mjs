@@ -1,6 +1,6 @@
 // `npm start`: the server on embedded SQLite, and an agent for this very machine. Everything is kept in DATA_DIR (default ./data).
 import { spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { prepare, root, say } from './setup.mjs'
@@ -10,6 +10,7 @@ const children = new Set()
 
 await prepare()
 const dataDir = resolve(process.env.DATA_DIR ?? join(root, 'data'))
+const agentRelease = await releaseAgent()
 say('Starting the server …')
 const server = startServer()
 const { url } = await server.ready
@@ -30,12 +31,36 @@ for (const signal of ['SIGINT', 'SIGTERM'])
     for (const child of children) child.kill('SIGTERM')
   })
 
+/** What "Add an agent" hands out: this checkout's agent, signed with a key of its own. Without it everything else works. */
+async function releaseAgent() {
+  if (process.env.AGENT_RELEASE_DIR) return {}
+  try {
+    const { writeAgentRelease } = await import('../release/agent-release.mjs')
+    const { packNode } = await import('../release/pack-node.mjs')
+    const { localKey } = await import('../release/signing-key.mjs')
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const nodes = await packNode(process.execPath).then(
+      () => ({ [process.arch]: process.execPath }),
+      () => ({}),
+    )
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const folder = join(dataDir, 'agent-release')
+    const key = localKey(join(dataDir, 'release.key'))
+    await writeAgentRelease(folder, { version, counter: Math.floor(Date.now() / 1000), key, nodes })
+    return { AGENT_RELEASE_DIR: folder }
+  } catch (error) {
+    console.warn(`Machines cannot be installed from here: ${error.message}`)
+    return {}
+  }
+}
+
 function startServer() {
   const child = spawn(process.execPath, [join(root, 'core/dist/main.js')], {
     cwd: root,
     env: {
       ...process.env,
       DATA_DIR: dataDir,
+      ...agentRelease,
     },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })

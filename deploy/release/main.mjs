@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { prepare, root, say } from '../local/setup.mjs'
+import { packNode } from './pack-node.mjs'
 import { makeSigningKey, publicText, readSigningKey, signBytes } from './signing-key.mjs'
 
 const usage = `npm run release -- [options]
@@ -77,7 +78,7 @@ async function main(given) {
   try {
     say(`Packing ${version} (counter ${counter}) …`)
     const agentRelease = join(stage, 'agent-release')
-    const nodes = given['no-node'] ? {} : nodesOf(given.node)
+    const nodes = given['no-node'] ? {} : await nodesOf(given.node)
     const statement = await writeAgentRelease(agentRelease, { version, counter, key, nodes })
     const tree = given.tree ? out : join(stage, `fleetupdate-server-${version}`)
     await writeServerTree(tree, { version, agentRelease, publicKey: publicText(key) })
@@ -110,9 +111,16 @@ async function main(given) {
   }
 }
 
-function nodesOf(given) {
-  if (given.length === 0) return { [process.arch]: process.execPath }
-  return Object.fromEntries(given.map((one) => one.split(/=(.*)/s).slice(0, 2)))
+/** What was named must be sent; this very Node is sent where it can run elsewhere. */
+async function nodesOf(given) {
+  if (given.length > 0) return Object.fromEntries(given.map((one) => one.split(/=(.*)/s).slice(0, 2)))
+  try {
+    await packNode(process.execPath)
+    return { [process.arch]: process.execPath }
+  } catch (error) {
+    console.warn(`No Node is sent along: ${error.message}`)
+    return {}
+  }
 }
 
 /** Seconds since 1970 of the last commit; of package.json where this is no checkout. */

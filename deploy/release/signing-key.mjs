@@ -18,9 +18,19 @@ export function readSigningKey(file) {
   return key
 }
 
+/** The key of one checkout, for `npm start` alone: whoever runs it owns the server and this machine's agent anyway. */
+export function localKey(file) {
+  if (!existsSync(file)) writeKey(file)
+  return createPrivateKey(readFileSync(file))
+}
+
 /** Makes a new key, readable by its owner alone; never replaces one. */
 export function makeSigningKey(file) {
   refuseInside(file)
+  return writeKey(file)
+}
+
+function writeKey(file) {
   const { privateKey } = generateKeyPairSync('ed25519')
   mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o700 })
   writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { flag: 'wx', mode: 0o600 })
