@@ -1,0 +1,16 @@
+import { definePanel } from '@fleetupdate/sdk/panel'
+import en from './messages/en.json'
+import fr from './messages/fr.json'
+
+export default definePanel(
+  { id: 'agent-update' },
+  {
+    title: 'title',
+    icon: 'circle-fading-arrow-up',
+    messages: { en, fr },
+    slots: {
+      'fleet.summary': () => import('./fleet-summary.ts'),
+      'fleet.action': () => import('./fleet-actions.ts'),
+    },
+  },
+)
