@@ -320,8 +320,17 @@ enrol() {
   stop_old
   # In the environment, which only the same user can read; never an argument.
   export AGENT_ID SERVER_URL AGENT_PSK="${AGENT_PSK:-}" NO_PROMPT=1
-  runuser -u orchestrator -- "$NODE" "/opt/orchestrator/agent/$VERSION/main.js" enroll ||
-    die "The server did not enrol this machine. See the line above."
+  tries=0
+  until runuser -u orchestrator -- "$NODE" "/opt/orchestrator/agent/$VERSION/main.js" enroll 2>"$STAGE/enrol.log"; do
+    # Where a person must let the machine in, the same enrolment is asked for again until somebody does.
+    grep -q FLT_ENROL_WAITING "$STAGE/enrol.log" && [ "$tries" -lt 360 ] || {
+      cat "$STAGE/enrol.log" >&2
+      die "The server did not enrol this machine. See the line above."
+    }
+    [ "$tries" -gt 0 ] || say "An admin must let this machine in, in the dashboard. Waiting, up to an hour …"
+    tries=$((tries + 1))
+    sleep 10
+  done
   unset AGENT_PSK
   # From here on the server knows this machine: a failure must not throw its identity away.
   # shellcheck disable=SC2034  # read while undoing
