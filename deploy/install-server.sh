@@ -185,7 +185,7 @@ private_node() {
   folder=/opt/orchestrator/node/$2-$(cpu)
   if [ ! -x "$folder/node" ]; then
     mkdir -p "$folder"
-    undo_later "rm -rf '$folder'; rmdir /opt/orchestrator/node 2>/dev/null"
+    undo_later "rm -rf '$folder'; rmdir /opt/orchestrator/node /opt/orchestrator 2>/dev/null"
     gzip -dc "$1" >"$folder/node.part" || die "There is no room for Node in $folder. Free 150 MB, then run this again."
     chmod 755 "$folder/node.part"
     "$folder/node.part" --version >/dev/null 2>&1 ||
@@ -193,6 +193,14 @@ private_node() {
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
+}
+
+# make_home : the folder of this product's versions.
+make_home() {
+  if [ ! -d "/opt/orchestrator/$PRODUCT" ]; then
+    undo_later "rmdir '/opt/orchestrator/$PRODUCT' /opt/orchestrator 2>/dev/null"
+    mkdir -p "/opt/orchestrator/$PRODUCT"
+  fi
 }
 
 # link_node FOLDER : the Node of a version, where its unit and its programs look for it first.
@@ -398,7 +406,6 @@ find_node() {
     intact "$packed" "${hash%.gz}" || die "$packed was changed. Fetch the archive again."
     version=$(sed -n '/"nodes"/,$ s/^ *"version": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
     glibc=$(sed -n '/"nodes"/,$ s/^ *"glibc": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
-    mkdir -p /opt/orchestrator
     private_node "$packed" "$version" "$glibc"
     return 0
   done
@@ -458,7 +465,7 @@ listener() { (ss -Hltnp "sport = :$PORT_USED" 2>/dev/null | sed -n 's/.*users:((
 
 install_version() {
   make_user
-  mkdir -p /opt/orchestrator/server
+  make_home
   repair_owners
   target=/opt/orchestrator/server/$VERSION
   if [ "$TREE" = "$target" ] || same_tree "$TREE" "$target"; then return 0; fi

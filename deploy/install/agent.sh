@@ -210,7 +210,7 @@ setting() {
 install_version() {
   make_user
   may_read_journal
-  mkdir -p /opt/orchestrator/agent
+  make_home
   repair_owners
   pin_key
   refuse_older

@@ -179,7 +179,7 @@ private_node() {
   folder=/opt/orchestrator/node/$2-$(cpu)
   if [ ! -x "$folder/node" ]; then
     mkdir -p "$folder"
-    undo_later "rm -rf '$folder'; rmdir /opt/orchestrator/node 2>/dev/null"
+    undo_later "rm -rf '$folder'; rmdir /opt/orchestrator/node /opt/orchestrator 2>/dev/null"
     gzip -dc "$1" >"$folder/node.part" || die "There is no room for Node in $folder. Free 150 MB, then run this again."
     chmod 755 "$folder/node.part"
     "$folder/node.part" --version >/dev/null 2>&1 ||
@@ -187,6 +187,14 @@ private_node() {
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
+}
+
+# make_home : the folder of this product's versions.
+make_home() {
+  if [ ! -d "/opt/orchestrator/$PRODUCT" ]; then
+    undo_later "rmdir '/opt/orchestrator/$PRODUCT' /opt/orchestrator 2>/dev/null"
+    mkdir -p "/opt/orchestrator/$PRODUCT"
+  fi
 }
 
 # link_node FOLDER : the Node of a version, where its unit and its programs look for it first.

@@ -101,7 +101,6 @@ find_node() {
     intact "$packed" "${hash%.gz}" || die "$packed was changed. Fetch the archive again."
     version=$(sed -n '/"nodes"/,$ s/^ *"version": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
     glibc=$(sed -n '/"nodes"/,$ s/^ *"glibc": "\(.*\)",*$/\1/p' "$TREE/agent-release/release.json" | head -n 1)
-    mkdir -p /opt/orchestrator
     private_node "$packed" "$version" "$glibc"
     return 0
   done
@@ -161,7 +160,7 @@ listener() { (ss -Hltnp "sport = :$PORT_USED" 2>/dev/null | sed -n 's/.*users:((
 
 install_version() {
   make_user
-  mkdir -p /opt/orchestrator/server
+  make_home
   repair_owners
   target=/opt/orchestrator/server/$VERSION
   if [ "$TREE" = "$target" ] || same_tree "$TREE" "$target"; then return 0; fi

@@ -87,7 +87,7 @@ describe.skipIf(problem !== undefined)('an installation that cannot succeed', ()
 
   test('with a setting that the server refuses names it, and leaves nothing', () => {
     expect(installServer('JWT_SECRET=short')).toMatch(/^1: .*JWT_SECRET must have 16 characters/s)
-    expect(installServer('PUBLIC_URL=fleet.example.com')).toMatch(/^1: .*PUBLIC_URL must be http/s)
+    expect(installServer('PUBLIC_URL=fleet.example.com')).toMatch(/^1: .*PUBLIC_URL: must be http/s)
     nothingOn(server)
   })
 

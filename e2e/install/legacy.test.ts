@@ -82,7 +82,7 @@ describe.skipIf(problem !== undefined)('over the first FleetUpdate', () => {
     const done = install()
     expect(done.exitCode).toBe(1)
     expect(done.stderr).toMatch(
-      /The settings in \/opt\/orchestrator\/.env are not right: .*CORS_ORIGINS must be origins/,
+      /The settings in \/opt\/orchestrator\/.env are not right: .*CORS_ORIGINS: must be origins/,
     )
     expect(machine.run(['systemctl', 'is-active', 'orchestrator-server', 'orchestrator-agent']).stdout).toBe(
       'active\nactive\n',
