@@ -384,7 +384,7 @@ obtain() {
   elif [ -n "$HERE" ] && [ -f "$HERE/VERSION" ] && [ -f "$HERE/main.js" ]; then
     # An unpacked archive: whoever unpacked it answers for it.
     TREE=$HERE
-    system_node || die "This machine has no Node 20.19 or newer. Install one, or use the line from the dashboard, which brings it along."
+    system_node || packed_node || die "This machine has no Node 20.19 or newer. Install one, or use the line from the dashboard, which brings it along."
   elif [ -n "$HERE" ] && [ -f "$HERE/../deploy/install-agent.sh" ]; then
     build_checkout "$(dirname "$HERE")"
     from_server_tree
@@ -454,6 +454,19 @@ download() {
   TREE=$STAGE/tree
   [ "$(cat "$TREE/release.pub")" = "$BAKED_RELEASE_KEY" ] || die "The archive names another key than it was signed with. Do not use it."
   cp "$STAGE/release.json" "$STAGE/release.sig" "$TREE/"
+}
+
+# A Node that lies beside the unpacked archive, as in the Debian package.
+packed_node() {
+  for packed in "$HERE"/../node/node-"$(cpu)"-*.gz; do
+    [ -f "$packed" ] || continue
+    hash=${packed##*-}
+    intact "$packed" "${hash%.gz}" || die "$packed was changed. Install the package again."
+    read -r node_version node_glibc <"$HERE/../node/VERSION"
+    private_node "$packed" "$node_version" "$node_glibc"
+    return 0
+  done
+  return 1
 }
 
 download_node() {

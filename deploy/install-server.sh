@@ -489,7 +489,7 @@ install_version() {
   sync -f "$target" 2>/dev/null || sync
 }
 
-# The CLI, as the server's user: files of root in the data folder would lock the server out.
+# The program for people. Called by root it goes on as the server's user by itself, once it has read what only root may read.
 write_program() {
   cat >"$1" <<'TEXT'
 #!/bin/sh
@@ -497,7 +497,6 @@ here=$(dirname "$(readlink -f "$0")")
 node=$here/node/bin/node
 [ -x "$node" ] || node=node
 export DATA_DIR="${DATA_DIR:-/var/lib/orchestrator-server}"
-if [ "$(id -u)" = 0 ]; then exec runuser -u orchestrator -- "$node" "$here/main.js" "$@"; fi
 exec "$node" "$here/main.js" "$@"
 TEXT
   chmod 755 "$1"
@@ -623,13 +622,16 @@ keep_data() {
 # Ready, in this version, by the server's own word: no curl is needed. A service that keeps dying is not waited for.
 answers() {
   until=$(($(date +%s) + 60))
+  # This machine's own loopback: whose name the certificate bears does not matter here.
+  scheme=http
+  [ -z "$(env_value TLS_CERT_FILE)" ] || scheme=https
   while [ "$(date +%s)" -lt "$until" ]; do
-    if "$NODE" -e '
-      const [, port, version] = process.argv
-      const ask = (path) => fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) })
+    if NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 "$NODE" -e '
+      const [, port, version, scheme] = process.argv
+      const ask = (path) => fetch(`${scheme}://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) })
       const look = async () => (await (await ask("/api/health")).json()).version === version && (await ask("/api/ready")).status === 200
       look().then((good) => process.exit(good ? 0 : 1), () => process.exit(1))
-    ' "$PORT_USED" "$VERSION"; then return 0; fi
+    ' "$PORT_USED" "$VERSION" "$scheme"; then return 0; fi
     restarts=$(systemctl show -P NRestarts orchestrator-server.service)
     if [ "${restarts:-0}" -ge 4 ]; then return 1; fi
     sleep 0.5

@@ -3,6 +3,7 @@ import { auditNoun } from './audit.ts'
 import { backupVerb } from './backup.ts'
 import { completionVerb } from './completion.ts'
 import { configNoun } from './config.ts'
+import { doctorVerb } from './doctor.ts'
 import { pluginNoun } from './plugin.ts'
 import { restoreVerb } from './restore.ts'
 import { serveVerb } from './serve.ts'
@@ -21,6 +22,7 @@ export const nouns: Readonly<Record<string, Noun>> = {
   audit: auditNoun,
   backup: backupVerb,
   restore: restoreVerb,
+  doctor: doctorVerb,
   config: configNoun,
   completion: completionVerb(() => nouns),
   version: versionVerb,

@@ -1,3 +1,4 @@
+import { asOwnerOfFolder } from './data-dir.ts'
 import { exitCodes, type Verb } from './verb.ts'
 
 /** The server itself; what the unit starts. */
@@ -9,7 +10,9 @@ export const serveVerb: Verb = {
   ],
   examples: ['--port 9000 --data-dir /srv/fleet', '--env-file /opt/orchestrator/.env'],
   async run(call) {
-    await call.world.serve(call.config())
+    const { world } = call
+    // Files of root in the data folder would lock the server out.
+    await world.serve(world.installed ? asOwnerOfFolder(call.config(), world) : call.config())
     return { lines: [], json: {}, exitCode: exitCodes.done }
   },
 }
