@@ -160,6 +160,23 @@ test('over the network it asks another server, with a token', async () => {
   expect(nowhere).toMatchObject({ code: 3, err: expect.stringContaining('FLT_CLI_SERVER') })
 })
 
+test('a backup of the running server goes where its caller may write, whole or not at all', async () => {
+  await startServer()
+  const target = mkdtempSync(join(tmpdir(), 'cli-backup-'))
+  try {
+    const { path, code } = await json(`backup ${target}`)
+    expect(code).toBe(0)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(await run(`restore ${path} --only-verify`)).toMatchObject({ code: 0 })
+    expect(await run(`backup ${path}`)).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('FLT_BACKUP_EXISTS'),
+    })
+  } finally {
+    rmSync(target, { recursive: true })
+  }
+})
+
 test('two servers never work with one data folder', async () => {
   await startServer()
   const { holdDataDir } = await import('../store/data-lock.ts')
