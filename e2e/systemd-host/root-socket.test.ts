@@ -148,6 +148,32 @@ describe.skipIf(problem !== undefined)('an agent in its sandbox, with root behin
     expect(text).toMatch(/dbus/)
   })
 
+  test('an agent that hangs is noticed by the watchdog and started anew', async () => {
+    const drop = '/etc/systemd/system/orchestrator-agent.service.d'
+    host.run(['mkdir', '-p', drop])
+    host.run(['tee', `${drop}/short.conf`], '[Service]\nWatchdogSec=4\n')
+    host.run(['systemctl', 'daemon-reload'])
+    host.run(['systemctl', 'restart', 'orchestrator-agent'])
+    const since = (): number => Number(show('orchestrator-agent', 'WatchdogTimestampMonotonic'))
+    const first = since()
+    // It goes on living as long as it turns …
+    await fleet.client.until('a second sign of life', async () => since() > first + 1_500_000)
+    expect(show('orchestrator-agent', 'NRestarts')).toBe('0')
+    // … and not without.
+    const pid = show('orchestrator-agent', 'MainPID')
+    host.run(['kill', '-STOP', pid])
+    await fleet.client.until('another process', async () => {
+      const now = show('orchestrator-agent', 'MainPID')
+      return now !== '0' && now !== pid
+    })
+    expect(Number(show('orchestrator-agent', 'NRestarts'))).toBeGreaterThan(0)
+    await fleet.client.until('the agent', async () => (await agent())?.status === 'online')
+    host.run(['rm', '-r', drop])
+    host.run(['systemctl', 'daemon-reload'])
+    host.run(['systemctl', 'restart', 'orchestrator-agent'])
+    await fleet.client.until('the agent', async () => (await agent())?.status === 'online')
+  })
+
   test('nobody but the agent gets an answer', () => {
     const knock = (user: string): string =>
       host.run(['runuser', '-u', user, '--', '/usr/local/bin/node', '-e', asker]).stdout

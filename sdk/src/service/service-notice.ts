@@ -23,7 +23,7 @@ export type StartNotifier = (
 const notifier = '/usr/bin/systemd-notify'
 
 /**
- * Node cannot write to systemd's datagram socket, so systemd's own program does: a process of two milliseconds, twice within the watchdog's
+ * Node cannot write to systemd's datagram socket, so systemd's own program does: a process of a few milliseconds, twice within the watchdog's
  * time and when the state changes. The unit needs `NotifyAccess=all` for it.
  */
 export function createServiceNotice(env: Environment, start: StartNotifier): ServiceNotice {
