@@ -19,7 +19,7 @@ try {
     target: 'node20',
     format: 'esm',
     conditions: ['source'],
-    external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue'],
+    external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue', 'playwright-core'],
     // So that the suite finds the checkout although it was bundled.
     define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'e2e/repository.ts')).href) },
     banner: {

@@ -23,21 +23,29 @@ export interface ApplyPasswordOptions {
 }
 
 const fingerprintName = 'ui-password-fingerprint'
+/** There once was a person: a first password is never made again. */
+const setUpName = 'set-up-done'
 
 /**
  * Brings the settings UI_USER and UI_PASSWORD(_HASH) into the store, as an admin. They apply only when they changed since they were last
- * applied, so that a password changed in the dashboard stays. Without them and without any user, a password is made and returned.
+ * applied, so that a password changed in the dashboard stays. Without them and where there never was a user, a password is made and returned: once
+ * in the life of a data folder, whatever becomes of its users. No request ever leads here.
  */
 export async function applyUiPassword(options: ApplyPasswordOptions): Promise<FirstPassword | undefined> {
   const { config, store, audit, users, passwords, secrets } = options
   const { uiUser, uiPassword, uiPasswordHash } = config
   const given = uiPasswordHash ?? uiPassword
   if (given === undefined) {
-    if (!(await users.isEmpty())) return undefined
+    if (await secrets.get(setUpName)) return undefined
+    if (!(await users.isEmpty())) {
+      await store.write([secrets.put(setUpName, Buffer.from('1'))])
+      return undefined
+    }
     const password = readablePassword()
     const hash = await passwords.hash(password)
     await store.write([
       ...users.create({ name: uiUser, role: 'admin' }, hash),
+      secrets.put(setUpName, Buffer.from('1')),
       audit.row({ actor: { type: 'server', id: '' }, action: 'user.created', target: uiUser }),
     ])
     return { user: uiUser, password }
@@ -63,6 +71,7 @@ export async function applyUiPassword(options: ApplyPasswordOptions): Promise<Fi
   await store.write([
     ...changes,
     secrets.put(fingerprintName, fingerprint),
+    secrets.put(setUpName, Buffer.from('1')),
     audit.row({ actor: { type: 'server', id: 'UI_PASSWORD' }, action: 'password.changed', target: uiUser }),
   ])
   return undefined

@@ -114,9 +114,10 @@ export function createLoginBackoff(store: Store, now: () => number = Date.now): 
   }
 }
 
+/** A name at an address waits longer after each failure; an address as a whole, behind which many people may be, only has its number an hour. */
 function allowedFrom(row: Row): number {
-  const isUsedUp = row.key.startsWith('address ') && row.evaluated >= evaluatedPerWindow
-  return isUsedUp ? Math.max(row.nextAllowedAt, row.windowAt + windowMs) : row.nextAllowedAt
+  if (!row.key.startsWith('address ')) return row.nextAllowedAt
+  return row.evaluated >= evaluatedPerWindow ? row.windowAt + windowMs : 0
 }
 
 /** 0 for the first five failures, then 1 s, 2 s, 4 s … up to 15 minutes. */

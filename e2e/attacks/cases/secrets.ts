@@ -1,16 +1,22 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { findPrograms } from '@fleetupdate/sdk/testing'
 import type { Attack } from '../attack.ts'
 import type { Target } from '../target.ts'
 
 /** All that earlier attacks used as a secret, looked for wherever it must not be. */
 export const secretsAttack: Attack = {
   name: 'secrets',
-  title: 'secrets searched in the data folder, the log, the process list and the API',
+  title: 'secrets searched in the data folder, a backup, the log, the process list and the API',
   required: '0 found',
   async run(target) {
     const places = new Map<string, Buffer>([['the log', Buffer.from(target.fleet.server.output())]])
     await addFiles(target.fleet.dataDir, places)
+    await addBackup(target.fleet.dataDir, places)
     await addProcesses(places)
     await addAnswers(target, places)
     const found: string[] = []
@@ -39,6 +45,20 @@ async function addFiles(folder: string, places: Map<string, Buffer>): Promise<vo
     const path = join(entry.parentPath, entry.name)
     // The key that opens the others is kept apart in an installation.
     if (entry.isFile() && entry.name !== 'master.key') places.set(path, await readFile(path))
+  }
+}
+
+/** As `fleetupdate backup` makes one, unpacked. */
+async function addBackup(dataDir: string, places: Map<string, Buffer>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-backup-'))
+  const file = join(folder, 'backup.tar.gz')
+  const { PATH = '' } = process.env
+  try {
+    const env = { PATH, DATA_DIR: dataDir }
+    await promisify(execFile)(process.execPath, [findPrograms().server, 'backup', file], { env })
+    places.set('a backup', gunzipSync(await readFile(file)))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
