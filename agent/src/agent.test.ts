@@ -243,8 +243,8 @@ describe('an agent and its server', () => {
     const cases: [ServerFrameOf<'offer'>, string][] = [
       [offer('lines', { count: 1 }), 'busy'],
       [offer('lines', { count: 'x' }), 'schema'],
-      [offer('nothing'), 'unavailable'],
-      [offer('constructor'), 'unavailable'],
+      [offer('nothing'), 'schema'],
+      [offer('constructor'), 'schema'],
       [offer('lines', { count: 1 }, { plugin: 'absent' }), 'unavailable'],
       [offer('lines', { count: 1 }, { notAfter: past }), 'expired'],
       [offer('sleep', { unwanted: 1 }), 'schema'],

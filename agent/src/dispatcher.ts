@@ -106,7 +106,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!isDefinition(command))
       return reject(
         offer,
-        'unavailable',
+        'schema',
         `The executor "${offer.plugin}" here has no command "${offer.command}". Update it.`,
       )
     const problem = inputProblem(command.input, offer.input)

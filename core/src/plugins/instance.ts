@@ -51,6 +51,11 @@ export async function createInstance(
   registerErrorHandler(app, options.report, options.refused)
   registerJsonBodies(app)
   registerSecurityHeaders(app, { https: options.https })
+  // What a plugin tells is of this moment, and often not for everybody; one that knows better sets its own.
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('cache-control', 'no-store')
+    done()
+  })
   app.addHook('onRoute', (route) => {
     const role = readRole(route.config)
     const methods = [route.method].flat()
