@@ -38,14 +38,14 @@ export async function applyUiPassword(options: ApplyPasswordOptions): Promise<Fi
   if (given === undefined) {
     if (await secrets.get(setUpName)) return undefined
     if (!(await users.isEmpty())) {
-      await store.write([secrets.put(setUpName, Buffer.from('1'))])
+      await store.write([secrets.put(setUpName, Buffer.from(setUpName))])
       return undefined
     }
     const password = readablePassword()
     const hash = await passwords.hash(password)
     await store.write([
       ...users.create({ name: uiUser, role: 'admin' }, hash),
-      secrets.put(setUpName, Buffer.from('1')),
+      secrets.put(setUpName, Buffer.from(setUpName)),
       audit.row({ actor: { type: 'server', id: '' }, action: 'user.created', target: uiUser }),
     ])
     return { user: uiUser, password }
@@ -71,7 +71,7 @@ export async function applyUiPassword(options: ApplyPasswordOptions): Promise<Fi
   await store.write([
     ...changes,
     secrets.put(fingerprintName, fingerprint),
-    secrets.put(setUpName, Buffer.from('1')),
+    secrets.put(setUpName, Buffer.from(setUpName)),
     audit.row({ actor: { type: 'server', id: 'UI_PASSWORD' }, action: 'password.changed', target: uiUser }),
   ])
   return undefined

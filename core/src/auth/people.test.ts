@@ -313,12 +313,30 @@ test('the server does not start with another master key', async () => {
   expect((await people.logIn('right-password')).statusCode).toBe(200)
 })
 
+test('a first password is made once in the life of a data folder, even where its users are gone', async () => {
+  people = await startTestPeople({ uiPassword: undefined })
+  const first = people.people.firstPassword?.password ?? ''
+  expect((await people.logIn(first)).statusCode).toBe(200)
+  const { read, write } = people.store
+  await write([read.deleteFrom('user_secrets').compile(), read.deleteFrom('users').compile()])
+  await people.restart({ uiPassword: undefined })
+  expect(people.people.firstPassword).toBeUndefined()
+  expect((await people.logIn(first)).statusCode).toBe(401)
+})
+
+test('people behind one address do not slow each other down, up to what the address may try', async () => {
+  people = await startTestPeople()
+  for (let i = 0; i < 9; i++) await people.logIn('wrong', { username: 'somebody-else' })
+  expect((await people.logIn('right-password')).statusCode).toBe(200)
+})
+
 test('no secret stands in the database as it is', async () => {
   people = await startTestPeople()
   const rows = await people.store.read.selectFrom('server_secrets').selectAll().execute()
   expect(rows.map(({ name }) => name).sort()).toEqual([
     'master-key-check',
     'people-sessions',
+    'set-up-done',
     'ui-password-fingerprint',
   ])
   for (const { name, sealed } of rows) {
