@@ -490,13 +490,14 @@ install_version() {
 }
 
 # The program for people. Called by root it goes on as the server's user by itself, once it has read what only root may read.
+# Where io_uring is on (Debian 13's Node), Node would not let it.
 write_program() {
   cat >"$1" <<'TEXT'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 node=$here/node/bin/node
 [ -x "$node" ] || node=node
-export DATA_DIR="${DATA_DIR:-/var/lib/orchestrator-server}"
+export DATA_DIR="${DATA_DIR:-/var/lib/orchestrator-server}" UV_USE_IO_URING=0
 exec "$node" "$here/main.js" "$@"
 TEXT
   chmod 755 "$1"

@@ -69,6 +69,12 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
     expect(server.run(['systemctl', 'show', '-P', 'MainPID', 'orchestrator-server']).stdout).toBe(pid)
   })
 
+  test('the program fleetupdate asks the running server, as root', () => {
+    const asked = server.run(['fleetupdate', 'agent', 'list', '--json'])
+    expect(asked.stderr).toBe('')
+    expect(JSON.parse(asked.stdout)).toEqual({ items: [] })
+  })
+
   test('a pasted line brings a machine into the fleet', async () => {
     const made = await client.request<{ command: string; token: string }>('POST', '/api/enrolment/tokens', {
       agentId: 'vm-01',
