@@ -28,6 +28,7 @@ const usage = `npm run release -- [options]
   --counter N        rises with every release, so that agents refuse an older one; default: the time of the last commit
   --node ARCH=FILE   a Node binary to send to machines without one; may be repeated; default: this one, for this architecture
   --no-node          send none
+  --no-build         take what is built already, and install nothing (tests)
   --tree             write the folder of the server instead of archives (what install-server.sh does with a checkout)
 `
 
@@ -39,6 +40,7 @@ const options = {
   counter: { type: 'string' },
   node: { type: 'string', multiple: true, default: [] },
   'no-node': { type: 'boolean', default: false },
+  'no-build': { type: 'boolean', default: false },
   tree: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 }
@@ -67,7 +69,7 @@ async function main(given) {
   const counter = Number(given.counter ?? commitTime())
   if (!Number.isSafeInteger(counter) || counter < 1)
     throw new Error('--counter must be a positive whole number.')
-  await prepare()
+  if (!given['no-build']) await prepare()
   // Only now is everything built that these import.
   const { writeAgentRelease } = await import('./agent-release.mjs')
   const { writeServerTree } = await import('./server-tree.mjs')

@@ -28,7 +28,17 @@ export function createReleases(): Releases {
     const archive = join(out, `fleetupdate-server-${version}-linux-${process.arch}.tar.gz`)
     if (existsSync(archive)) return archive
     mkdirSync(out, { recursive: true })
-    const options = ['--key', key, '--out', out, '--version', version, '--counter', String(counter)]
+    const options = [
+      '--no-build',
+      '--key',
+      key,
+      '--out',
+      out,
+      '--version',
+      version,
+      '--counter',
+      String(counter),
+    ]
     execFileSync(process.execPath, [program, ...options], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
