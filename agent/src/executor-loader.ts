@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Executor, Manifest } from '@fleetupdate/sdk'
+import { type Executor, Manifest, sdkProblem } from '@fleetupdate/sdk'
 import { createCheck, parseJson } from './check.ts'
 import { readText } from './durable-file.ts'
 import { agentError } from './errors.ts'
@@ -31,6 +31,8 @@ export async function readExecutorPackage(folder: string, id: string): Promise<E
   if (!manifestCheck.accepts(fleetupdate))
     throw invalid(folder, `its manifest does not fit: ${manifestCheck.problem(fleetupdate)}`)
   if (fleetupdate.executor === undefined) return undefined
+  const unfit = sdkProblem(fleetupdate.sdk, 'agent')
+  if (unfit !== undefined) throw invalid(folder, unfit)
   if (fleetupdate.id !== id)
     throw invalid(folder, `its id is "${fleetupdate.id}"; name the folder like the id`)
   return {

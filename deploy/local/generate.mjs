@@ -14,7 +14,7 @@ await build({
   platform: 'node',
   format: 'esm',
   conditions: ['source'],
-  external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue'],
+  external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue', '@microsoft/api-extractor'],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
@@ -23,7 +23,7 @@ await build({
 const { references } = await import(`${pathToFileURL(bundle).href}?t=${Date.now()}`)
 
 const stale = []
-for (const [file, text] of Object.entries(await references())) {
+for (const [file, text] of Object.entries(await references(root))) {
   const path = join(root, file)
   if (existsSync(path) && readFileSync(path, 'utf8') === text) continue
   stale.push(file)

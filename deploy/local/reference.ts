@@ -5,14 +5,15 @@ import { cliReference, serverErrors, settingsReference } from '@fleetupdate/core
 import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
 import * as frames from '@fleetupdate/sdk/protocol'
 import { protocolVectors } from '@fleetupdate/sdk/testing'
+import { sdkPages } from './sdk-pages.ts'
 
 interface ErrorEntry {
   readonly status: number
   readonly message: string
 }
 
-/** File → text of everything that is derived: pages of docs/reference, and the installers, each of which must be one file. */
-export async function references(): Promise<Readonly<Record<string, string>>> {
+/** File → text of everything derived in the checkout `root`: pages of docs, and the installers, each of which must be one file. */
+export async function references(root: string): Promise<Readonly<Record<string, string>>> {
   return {
     'deploy/sudoers/orchestrator-agent': sudoersFile(),
     'docs/reference/protocol-vectors.json': `${JSON.stringify(protocolVectors(), null, 2)}\n`,
@@ -26,6 +27,7 @@ export async function references(): Promise<Readonly<Record<string, string>>> {
       'The agent': agentErrors,
       'Plugin bundles': bundleCatalogue,
     }),
+    ...sdkPages(root),
   }
 }
 

@@ -1,10 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { Manifest } from '@fleetupdate/sdk'
+import { Manifest, sdkProblem } from '@fleetupdate/sdk'
 import { Compile } from 'typebox/compile'
-
-/** The major version of the sdk this server offers to plugins. */
-export const sdkMajor = 1
 
 /** A plugin folder as its manifest describes it, before any of its code ran. */
 export interface Discovered {
@@ -64,9 +61,8 @@ async function readPlugin(dir: string, name: string): Promise<Discovered | undef
 }
 
 function problemOf(manifest: Manifest, dir: string): string | undefined {
-  const major = Number(manifest.sdk.split('.')[0])
-  if (major !== sdkMajor)
-    return `it needs version ${manifest.sdk} of the sdk; this server offers ${sdkMajor}. ${major > sdkMajor ? 'Update the server' : 'Update the plugin'}`
+  const unfit = sdkProblem(manifest.sdk, 'server')
+  if (unfit !== undefined) return unfit
   const files = [
     manifest.server,
     manifest.executor,

@@ -5,6 +5,7 @@ import type { ReportError, ReportRefusal } from '../http/error-handler.ts'
 import type { Authenticate } from '../http/mount-routes.ts'
 import { compileContract } from './compile-contract.ts'
 import { createContext } from './context.ts'
+import { type ContractVersion, contractBreak } from './contract-changes.ts'
 import { createContracts, type LiveContracts } from './contracts.ts'
 import { readDisabled, writeDisabled } from './disabled-plugins.ts'
 import { type Discovered, discoverPlugin, discoverPlugins } from './discover.ts'
@@ -38,7 +39,7 @@ export interface PluginHost {
   enable(id: string): Promise<PluginStatus>
   /** Stops a plugin, now and at every start, until it is enabled. Throws FLT_PLUGIN_NEEDED where active ones depend on it. */
   disable(id: string): Promise<PluginStatus>
-  /** Takes in the plugin of a folder and starts it, in place of one with the same id. */
+  /** Takes in the plugin of a folder and starts it, in place of one with the same id, whose contract it may only break by its version. */
   install(dir: string): Promise<PluginStatus>
   /** Stops a plugin and forgets it; its folder is the caller's. Throws FLT_PLUGIN_NEEDED. */
   remove(id: string): Promise<void>
@@ -88,12 +89,18 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     if (state === 'failed') services.log.error(`Plugin "${plugin.id}" is not active: ${reason}`)
   }
 
-  const activate = async (services: FleetServices, plugin: Discovered): Promise<void> => {
+  const activate = async (
+    services: FleetServices,
+    plugin: Discovered,
+    replaced?: ContractVersion,
+  ): Promise<void> => {
     const disposers = createDisposers()
     try {
       const loaded = await within(options.timeoutMs, 'loading it', loadServerPart(plugin))
       if (loaded.contract.id !== plugin.id)
         throw new Error(`its contract has the id "${loaded.contract.id}", its manifest "${plugin.id}"`)
+      const broken = replaced && contractBreak(replaced, { ...plugin, contract: loaded.contract })
+      if (broken !== undefined) throw new Error(broken)
       const compiled = compileContract(loaded.contract)
       const db = await services.store.openPlugin(plugin.id, loaded.migrations)
       disposers.add(() => db.close())
@@ -123,14 +130,18 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
   }
 
   /** Starts one whose state was none of running, beside all the others. */
-  const startOne = async (services: FleetServices, plugin: Discovered): Promise<void> => {
+  const startOne = async (
+    services: FleetServices,
+    plugin: Discovered,
+    replaced?: ContractVersion,
+  ): Promise<void> => {
     table.release(plugin.id)
     const conflict = plugin.problem ?? table.claim(plugin.id, plugin.manifest.routes ?? [])
     const missing = plugin.manifest.dependsOn?.find((needed) => !running.has(needed))
     if (conflict !== undefined) setState(services, plugin, 'failed', conflict)
     else if (missing !== undefined)
       setState(services, plugin, 'failed', `it needs "${missing}", which is not active`)
-    else await activate(services, plugin)
+    else await activate(services, plugin, replaced)
   }
 
   const statusOf = (id: string): PluginStatus => {
@@ -212,8 +223,10 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
         const plugin = await discoverPlugin(dir)
         if (!plugin) throw fleetError('FLT_PLUGIN_UNKNOWN', { id: dir })
         await writeDisabled(services.store, plugin.id, null)
+        const contract = contracts.contract(plugin.id)?.contract
+        const replaced = contract && { version: statusOf(plugin.id).plugin.version, contract }
         await stop(plugin.id)
-        await startOne(services, plugin)
+        await startOne(services, plugin, replaced)
         return statusOf(plugin.id)
       }),
     remove: (id) =>

@@ -50,7 +50,7 @@ const Panel = Type.Object(
 export const Manifest = Type.Object(
   {
     id: Type.String({ pattern: idPattern, maxLength: 64 }),
-    /** Major version of the sdk it was built for. */
+    /** The least version of the sdk's interface it needs, like `1.0`; see {@link sdkVersion}. */
     sdk: Type.String({ pattern: '^[0-9]+(\\.[0-9]+)*$' }),
     title: Type.Optional(Type.String({ maxLength: 100 })),
     description: Type.Optional(Type.String({ maxLength: 500 })),

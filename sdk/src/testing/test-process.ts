@@ -8,7 +8,7 @@ export interface TestProcess {
   /** Everything it printed so far. */
   output(): string
   /** Ends it with a signal and waits. */
-  kill(signal: NodeJS.Signals): Promise<void>
+  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<void>
   /** Starts it again after it ended, with the same settings. */
   restart(): Promise<void>
   /** Called when it ended without having been asked to. */
