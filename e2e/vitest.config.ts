@@ -7,6 +7,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'] } },
   test: {
     include: ['**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/fixtures/**'],
     testTimeout: 120_000,
     hookTimeout: 240_000,
     // Each file starts servers, agents or a browser of its own; two cores carry one at a time.

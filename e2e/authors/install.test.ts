@@ -169,8 +169,26 @@ test('a plugin published as an npm package is installed by its name, and nothing
     const installed = await installByName('@acme/disk-health')
     expect(installed.output).toContain('disk-health 0.4.0 is active.')
     expect(existsSync(trap)).toBe(false)
-    expect(await manage('remove', 'disk-health')).toMatchObject({ code: 0 })
   } finally {
     registry.close()
   }
+})
+
+test('a version that breaks the contract without saying so is refused, and the one before goes on', async () => {
+  const file = join(plugin, 'src/contract.ts')
+  const contract = readFileSync(file, 'utf8')
+  writeFileSync(
+    file,
+    contract.replace('result: Type.Object({ usedPercent: percent })', 'result: Type.Object({})'),
+  )
+  expect(await runNode(bin('fleetupdate-build'), [], plugin)).toMatchObject({ code: 0 })
+  const refused = await install(await pack('0.4.1'))
+  expect(refused).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(
+      /FLT_PLUGIN_NOT_STARTED.*its contract breaks with version 0\.4\.0: "usedPercent" of the result of "measure" is gone.*\(0\.5\.0\)/,
+    ),
+  })
+  expect(await item('disk-health')).toMatchObject({ state: 'active', version: '0.4.0' })
+  expect((await install(await pack('0.5.0'))).output).toContain('disk-health 0.5.0 is active.')
 })

@@ -73,13 +73,14 @@ function problemOf(manifest: Manifest, dir: string): string | undefined {
   return outside === undefined ? undefined : `the path "${outside}" leaves the plugin's folder`
 }
 
+/** The first one keeps the id; each other is listed beside it, under a name that no plugin can have. */
 function markDuplicates(found: readonly Discovered[]): readonly Discovered[] {
-  const seen = new Map<string, string>()
+  const seen = new Map<string, string[]>()
   return found.map((plugin) => {
-    const first = seen.get(plugin.id)
-    seen.set(plugin.id, first ?? plugin.dir)
-    return first === undefined
-      ? plugin
-      : { ...plugin, problem: `another plugin already has the id "${plugin.id}" (${first})` }
+    const dirs = seen.get(plugin.id) ?? []
+    seen.set(plugin.id, [...dirs, plugin.dir])
+    if (dirs.length === 0) return plugin
+    const problem = `another plugin already has the id "${plugin.id}" (${dirs[0]}); remove one of the two`
+    return { ...plugin, id: `${plugin.id}#${dirs.length + 1}`, problem }
   })
 }

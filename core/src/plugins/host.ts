@@ -173,10 +173,6 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
       const disabled = await readDisabled(services.store)
       const usable: Discovered[] = []
       for (const plugin of await discoverPlugins(options.folders)) {
-        if (statuses.has(plugin.id) && plugin.problem) {
-          services.log.error(`The plugin in ${plugin.dir} is left out: ${plugin.problem}`)
-          continue
-        }
         const conflict = plugin.problem ?? table.claim(plugin.id, plugin.manifest.routes ?? [])
         if (conflict !== undefined) setState(services, plugin, 'failed', conflict)
         else if (disabled.has(plugin.id)) setState(services, plugin, 'disabled', 'an admin disabled it')

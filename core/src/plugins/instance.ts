@@ -81,8 +81,12 @@ export async function createInstance(
     return { app, routes }
   } catch (error) {
     await app.close().catch(() => undefined)
-    throw error
+    throw isTimeout(error) ? new Error(`its setup took longer than ${options.timeoutMs / 1000} s`) : error
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FST_ERR_PLUGIN_TIMEOUT'
 }
 
 const roles: ReadonlySet<unknown> = new Set(['viewer', 'operator', 'admin', 'public'])
