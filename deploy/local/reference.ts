@@ -5,6 +5,7 @@ import { cliReference, serverErrors, settingsReference } from '@fleetupdate/core
 import { bundleCatalogue } from '@fleetupdate/sdk/bundle'
 import * as frames from '@fleetupdate/sdk/protocol'
 import { protocolVectors } from '@fleetupdate/sdk/testing'
+import { guidePages } from './include-code.ts'
 import { sdkPages } from './sdk-pages.ts'
 
 interface ErrorEntry {
@@ -28,6 +29,7 @@ export async function references(root: string): Promise<Readonly<Record<string, 
       'Plugin bundles': bundleCatalogue,
     }),
     ...sdkPages(root),
+    ...guidePages(root),
   }
 }
 
