@@ -237,7 +237,8 @@ export async function buildApp(
       readFacts: (agentId, plugin) => fleet.registry.readFacts(agentId, plugin),
       onFactsStored: (plugin, handler) => fleet.facts.onStored(plugin, handler),
       provideOutput: (output) => hook.provide(output),
-      attachExternal: (agentId) => fleet.attachExternal(agentId),
+      attachExternal: (agentId, agent) => fleet.attachExternal(agentId, agent),
+      sealer,
     })
     const certificateFollowed =
       certificate && config.tls && followCertificate(http.server as HttpsServer, config.tls, certificate, log)

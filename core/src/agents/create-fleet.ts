@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { GatewaySession, Log } from '@fleetupdate/sdk'
+import type { GatewayAgent, GatewaySession, Log } from '@fleetupdate/sdk'
 import { limits, type WantedExecutors } from '@fleetupdate/sdk/protocol'
 import type { Audit } from '../audit/create-audit.ts'
 import { createAgentKeys } from '../auth/agent-keys.ts'
@@ -48,7 +48,7 @@ export interface Fleet {
   readonly routes: readonly Route[]
   /** For upgrade requests to GET /api/agent/connect. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
-  attachExternal(agentId: string): Promise<GatewaySession>
+  attachExternal(agentId: string, agent?: GatewayAgent): Promise<GatewaySession>
   /** A single-use enrolment token for this id, valid for an hour; '' where the id is or was enrolled. */
   invite(agentId: string): Promise<string>
   /** Plugin id → `<version>/<contract hash>` → number of agents. */
@@ -225,7 +225,11 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
       ])
       return token
     },
-    attachExternal: createExternal({ store, index, presence, facts, bus, now }),
+    attachExternal: createExternal({
+      ...{ store, index, presence, facts, bus, now },
+      frames: queue.frames,
+      receive: inbound.receive,
+    }),
     async dispose() {
       clearInterval(prune)
       unfollow()

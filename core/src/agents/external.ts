@@ -1,10 +1,11 @@
-import type { GatewaySession } from '@fleetupdate/sdk'
-import { type AgentFrame, type FactItem, limits } from '@fleetupdate/sdk/protocol'
+import type { GatewayAgent, GatewaySession } from '@fleetupdate/sdk'
+import { type AgentFrame, type FactItem, limits, type ServerFrame } from '@fleetupdate/sdk/protocol'
 import { fleetError } from '../errors.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { Store } from '../store/store.ts'
 import type { Facts } from './facts.ts'
 import type { FleetIndex } from './fleet-index.ts'
+import type { CommandFrames } from './gateway/inbound.ts'
 import type { Presence } from './presence.ts'
 import type { AgentSession } from './session.ts'
 
@@ -14,14 +15,18 @@ export interface ExternalOptions {
   readonly presence: Presence
   readonly facts: Facts
   readonly bus: EventBus
+  readonly frames: Pick<CommandFrames, 'hello'>
+  /** Takes what the agent says about commands, in order. */
+  receive(session: AgentSession, frames: readonly AgentFrame[]): Promise<void>
   readonly now: () => number
 }
 
 /**
  * Lets a plugin speak for an agent of another protocol: it is listed, online while the plugin holds the session and has said something in
- * the last 60 s, and takes no commands. Facts are named `<plugin>.<fact>`. An id with a key of its own can't be spoken for.
+ * the last 60 s, and takes commands where the plugin brings them. Facts are named `<plugin>.<fact>`. An id with a key of its own can't be spoken for.
  */
-export function createExternal({ store, index, presence, facts, bus, now }: ExternalOptions) {
+export function createExternal(options: ExternalOptions) {
+  const { store, index, presence, facts, bus, frames, now } = options
   const list = async (agentId: string): Promise<void> => {
     if (index.get(agentId)?.generation === 0) return
     const nowMs = now()
@@ -60,7 +65,7 @@ export function createExternal({ store, index, presence, facts, bus, now }: Exte
     bus.emit('agent.enrolled', { agentId })
   }
 
-  return async (agentId: string): Promise<GatewaySession> => {
+  return async (agentId: string, agent: GatewayAgent = {}): Promise<GatewaySession> => {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(agentId))
       throw fleetError('FLT_HTTP_INVALID', { problem: `"${agentId.slice(0, 64)}" is no agent id` })
     await list(agentId)
@@ -76,20 +81,42 @@ export function createExternal({ store, index, presence, facts, bus, now }: Exte
       lastHeardMs: now(),
       inbox: [] as AgentFrame[],
       draining: undefined,
-      send: () => undefined,
+      takesCommands: agent.onOffer !== undefined,
+      send: (frame) => offer(agent, frame),
       close: () => presence.end(session),
     }
     const hello = {
       type: 'hello',
       protocol: limits.protocol,
-      agentVersion: '',
+      agentVersion: (agent.agentVersion ?? '').slice(0, 64),
       bootId: '',
-      attempts: [],
     } as const
-    await presence.begin(session, { ...hello, executors: [], attempts: [] })
+    const attempts = [...(agent.attempts ?? [])]
+    await presence.begin(session, { ...hello, executors: [], attempts })
+    frames.hello(session, { ...hello, executors: [], attempts })
+    const say = (frame: AgentFrame): Promise<void> => {
+      presence.heard(session)
+      return options.receive(session, [frame])
+    }
     let work: Promise<unknown> = Promise.resolve()
     return {
       agentId,
+      heard: () => presence.heard(session),
+      accept: (attempt) => say({ type: 'accept', ...attempt }),
+      reject: (offered, reason) =>
+        say({ type: 'reject', ...identify(offered), kind: 'unavailable', reason: reason.slice(0, 4000) }),
+      async output(attempt, offset, text) {
+        let at = offset
+        for (const piece of pieces(text)) {
+          const end = at + Buffer.byteLength(piece)
+          await say({ type: 'output', ...identify(attempt), offset: at, end, text: piece })
+          at = end
+        }
+      },
+      result({ outputBytes, ...result }) {
+        const finishedAt = new Date(now()).toISOString()
+        return say({ type: 'result', ...result, finishedAt, output: { bytes: outputBytes } })
+      },
       facts(items) {
         presence.heard(session)
         const qualified = items.map((item): FactItem => {
@@ -103,4 +130,19 @@ export function createExternal({ store, index, presence, facts, bus, now }: Exte
       close: () => presence.end(session),
     }
   }
+}
+
+function offer(agent: GatewayAgent, frame: ServerFrame): void {
+  if (frame.type !== 'offer') return
+  const { commandId, epoch, plugin, command, input, timeoutSeconds, notAfter } = frame
+  agent.onOffer?.({ commandId, epoch, command: `${plugin}.${command}`, input, timeoutSeconds, notAfter })
+}
+
+function identify({ commandId, epoch }: { readonly commandId: string; readonly epoch: number }) {
+  return { commandId, epoch }
+}
+
+/** Parts that fit a frame, none of which splits a character. */
+function pieces(text: string): readonly string[] {
+  return text.match(/[\s\S]{1,16000}(?![\udc00-\udfff])/g) ?? []
 }

@@ -23,6 +23,8 @@ export interface AgentSession {
   readonly isNextKey: boolean
   /** Where it comes from; '' where that is not known. */
   readonly address: string
+  /** An agent of another protocol whose plugin brings it commands. */
+  readonly takesCommands?: boolean
   /** Of its hello. */
   bootId: string
   /** Set between hello and the confirmed ticket: nothing else of it counts until then. */

@@ -41,10 +41,10 @@ const sentInOneTurn = 500
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, open, changes, log, now } = options
-  /** Agents of other protocols (generation 0) take no commands. */
+  /** Agents of other protocols (generation 0) take commands where their plugin brings them. */
   const sessionOf = (agentId: string): AgentSession | undefined => {
     const session = options.sessionOf(agentId)
-    return session && session.generation > 0 ? session : undefined
+    return session && (session.generation > 0 || session.takesCommands) ? session : undefined
   }
   const apply = (list: readonly Change[]): Promise<readonly OpenCommand[]> =>
     changes.apply(list).catch((error: unknown) => {

@@ -32,6 +32,7 @@ export function createContext(
       on: (event, handler) => disposers.add(services.bus.on(event, handler)),
     },
     settings: createSettings(id, services),
+    secrets: createSecrets(id, services),
     schedule: {
       every: (intervalMs, task) =>
         disposers.add(repeat(intervalMs, task, disposers.signal, report('A scheduled task'))),
@@ -39,14 +40,32 @@ export function createContext(
     notify: (notice) => services.bus.emit('notice.created', { ...notice, plugin: id }),
     log,
     gateway: {
-      async connect(agentId) {
-        const session = await services.attachExternal(agentId)
+      async connect(agentId, agent) {
+        const session = await services.attachExternal(agentId, agent)
         disposers.add(() => session.close())
         return session
       },
     },
     signal: disposers.signal,
     server: { version: services.version, startedAt: services.startedAt },
+  }
+}
+
+/** Kept beside the settings, sealed: nothing without the master key. */
+function createSecrets(plugin: string, services: FleetServices): PluginContext['secrets'] {
+  const { sealer } = services
+  const settings = createSettings(plugin, services)
+  const contextOf = (key: string): string => `plugin:${plugin}:${key}`
+  return {
+    async get(key) {
+      const sealed = await settings.get(`secret:${key}`)
+      if (typeof sealed !== 'string') return undefined
+      return sealer.open(Buffer.from(sealed, 'base64'), contextOf(key)).toString('utf8')
+    },
+    set(key, value) {
+      const sealed = value === undefined ? null : sealer.seal(Buffer.from(value), contextOf(key))
+      return settings.set(`secret:${key}`, sealed && Buffer.from(sealed).toString('base64'))
+    },
   }
 }
 

@@ -1,13 +1,9 @@
 import type { Store } from '../store/store.ts'
 
-/** Ids of the plugins an admin disabled; they stay so over restarts. */
-export async function readDisabled(store: Store): Promise<ReadonlySet<string>> {
-  const rows = await store.read
-    .selectFrom('plugin_states')
-    .select('id')
-    .where('disabledAt', 'is not', null)
-    .execute()
-  return new Set(rows.map(({ id }) => id))
+/** What admins decided about plugins, true where one was enabled; it stays so over restarts. */
+export async function readDecisions(store: Store): Promise<ReadonlyMap<string, boolean>> {
+  const rows = await store.read.selectFrom('plugin_states').select(['id', 'disabledAt']).execute()
+  return new Map(rows.map(({ id, disabledAt }) => [id, disabledAt === null]))
 }
 
 /** Stores, durably, since when a plugin is disabled; null: it is not. */

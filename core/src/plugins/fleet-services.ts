@@ -1,4 +1,12 @@
-import type { GatewaySession, Log, OutputStore, PluginContext, SubmitOptions } from '@fleetupdate/sdk'
+import type {
+  GatewayAgent,
+  GatewaySession,
+  Log,
+  OutputStore,
+  PluginContext,
+  SubmitOptions,
+} from '@fleetupdate/sdk'
+import type { Sealer } from '../auth/sealer.ts'
 import type { EventBus } from '../events/bus.ts'
 import type { LiveHub } from '../events/live.ts'
 import type { Store } from '../store/store.ts'
@@ -31,5 +39,7 @@ export interface FleetServices {
     }) => void | Promise<void>,
   ): () => void
   provideOutput(store: OutputStore): () => void
-  attachExternal(agentId: string): Promise<GatewaySession>
+  attachExternal(agentId: string, agent?: GatewayAgent): Promise<GatewaySession>
+  /** Encrypts what plugins keep secret. */
+  readonly sealer: Sealer
 }

@@ -7,7 +7,7 @@ import { compileContract } from './compile-contract.ts'
 import { createContext } from './context.ts'
 import { type ContractVersion, contractBreak } from './contract-changes.ts'
 import { createContracts, type LiveContracts } from './contracts.ts'
-import { readDisabled, writeDisabled } from './disabled-plugins.ts'
+import { readDecisions, writeDisabled } from './disabled-plugins.ts'
 import { type Discovered, discoverPlugin, discoverPlugins } from './discover.ts'
 import { createDisposers, type Disposers } from './disposers.ts'
 import type { FleetServices } from './fleet-services.ts'
@@ -170,12 +170,18 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
   return {
     contracts,
     async start(services) {
-      const disabled = await readDisabled(services.store)
+      const decisions = await readDecisions(services.store)
       const usable: Discovered[] = []
       for (const plugin of await discoverPlugins(options.folders)) {
         const conflict = plugin.problem ?? table.claim(plugin.id, plugin.manifest.routes ?? [])
         if (conflict !== undefined) setState(services, plugin, 'failed', conflict)
-        else if (disabled.has(plugin.id)) setState(services, plugin, 'disabled', 'an admin disabled it')
+        else if (!(decisions.get(plugin.id) ?? plugin.manifest.offByDefault !== true))
+          setState(
+            services,
+            plugin,
+            'disabled',
+            decisions.has(plugin.id) ? 'an admin disabled it' : offReason,
+          )
         else usable.push(plugin)
         if (!statuses.has(plugin.id))
           statuses.set(plugin.id, { plugin, state: 'failed', reason: 'it is still starting', routes: [] })
@@ -258,6 +264,8 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     },
   }
 }
+
+const offReason = 'it is off until an admin enables it'
 
 async function within<T>(timeoutMs: number, what: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined

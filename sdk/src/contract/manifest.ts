@@ -57,6 +57,8 @@ export const Manifest = Type.Object(
     server: Type.Optional(Type.String({ maxLength: 200 })),
     executor: Type.Optional(Type.String({ maxLength: 200 })),
     panel: Type.Optional(Panel),
+    /** Not active until an admin enables it. */
+    offByDefault: Type.Optional(Type.Boolean()),
     dependsOn: Type.Optional(Type.Array(Type.String({ pattern: idPattern }), { maxItems: 32 })),
     privileges: Type.Optional(Type.Array(Privilege, { maxItems: 64 })),
     /** Absolute paths or bare names of the programs the executor may run unprivileged. */

@@ -70,12 +70,59 @@ export interface LiveSubscription {
   readonly signal: AbortSignal
 }
 
+/** A command that an agent of another protocol may start, once, until `notAfter`. */
+export interface GatewayOffer {
+  readonly commandId: string
+  readonly epoch: number
+  /** `<plugin>.<command>`. */
+  readonly command: string
+  readonly input: unknown
+  readonly timeoutSeconds: number
+  /** ISO 8601; the server offers again while it may still start. */
+  readonly notAfter: string
+}
+
+/** One attempt of a command. */
+export interface GatewayAttempt {
+  readonly commandId: string
+  readonly epoch: number
+  /** ISO 8601. */
+  readonly startedAt: string
+}
+
+export interface GatewayResult extends GatewayAttempt {
+  readonly state: 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted'
+  readonly reason?: string
+  readonly exitCode?: number
+  readonly result?: unknown
+  /** Bytes of UTF-8 that were sent as output. */
+  readonly outputBytes: number
+}
+
+/** What a plugin knows of the agent it speaks for. */
+export interface GatewayAgent {
+  readonly agentVersion?: string
+  /** Attempts that run, so that a server that was restarted knows of them. */
+  readonly attempts?: readonly GatewayAttempt[]
+  /** Called for every command the agent may take, again while it was not answered. Without it the agent takes no commands. */
+  onOffer?(offer: GatewayOffer): void
+}
+
 /** A transport that reports presence, facts, output and results for agents that speak another protocol. */
 export interface GatewaySession {
   readonly agentId: string
+  /** The agent said something: it is online for another minute. */
+  heard(): void
   facts(
     items: readonly { fact: string; value?: unknown; error?: string; observedAt: string; revision: number }[],
   ): Promise<void>
+  /** Durable when it resolves: only then may the agent start. */
+  accept(attempt: GatewayAttempt): Promise<void>
+  /** The agent cannot do that; the command ends as rejected, with the reason. */
+  reject(offer: Pick<GatewayOffer, 'commandId' | 'epoch'>, reason: string): Promise<void>
+  /** Durable when it resolves. `offset`: UTF-8 bytes of all that came before. */
+  output(attempt: Pick<GatewayAttempt, 'commandId' | 'epoch'>, offset: number, text: string): Promise<void>
+  result(result: GatewayResult): Promise<void>
   close(): void
 }
 
@@ -148,6 +195,11 @@ export interface PluginContext<C extends AnyContract = AnyContract> {
     on<E extends keyof FleetEvents>(event: E, handler: (payload: FleetEvents[E]) => void): void
   }
   readonly settings: { get(key: string): Promise<unknown>; set(key: string, value: unknown): Promise<void> }
+  /** Text that is stored encrypted with the server's master key. `undefined`: there is none, or it is to be forgotten. */
+  readonly secrets: {
+    get(key: string): Promise<string | undefined>
+    set(key: string, value: string | undefined): Promise<void>
+  }
   readonly schedule: { every(intervalMs: number, task: (signal: AbortSignal) => void | Promise<void>): void }
   notify(notice: {
     level: 'info' | 'warning' | 'critical'
@@ -156,7 +208,7 @@ export interface PluginContext<C extends AnyContract = AnyContract> {
     agentId?: string
   }): void
   readonly log: Log
-  readonly gateway: { connect(agentId: string): Promise<GatewaySession> }
+  readonly gateway: { connect(agentId: string, agent?: GatewayAgent): Promise<GatewaySession> }
   /** Aborts when the plugin is disposed. */
   readonly signal: AbortSignal
   readonly server: { readonly version: string; readonly startedAt: string }
