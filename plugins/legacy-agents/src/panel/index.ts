@@ -1,0 +1,11 @@
+import { definePanel } from '@fleetupdate/sdk/panel'
+import { legacyAgents } from '../contract.ts'
+import en from './messages/en.json'
+import fr from './messages/fr.json'
+
+export default definePanel(legacyAgents, {
+  title: 'title',
+  icon: 'shield-alert',
+  messages: { en, fr },
+  slots: { 'agent.header': () => import('./WeakBadge.vue') },
+})
