@@ -1,24 +1,29 @@
 import type { UpgradeInput, UpgradeResult } from '@fleetupdate/plugin-apt-upgrade/contract'
-import type { CommandContext } from '@fleetupdate/sdk/executor'
+import { type CommandContext, waitForLocks } from '@fleetupdate/sdk/executor'
 import { download, type Invocation, packageEnvironment, type Scope, upgrade } from './apt-commands.ts'
 import { keepingMarks } from './automatic-marks.ts'
 import { describePlan } from './describe-plan.ts'
 import { changedPackages, hasJournal, packageStates } from './dpkg-state.ts'
 import { explainFailure } from './failure.ts'
-import { waitForPackageLocks } from './locks.ts'
 import { makePlan, type Plan, PlanFailed } from './plan.ts'
 import { anyExitCode } from './process-result.ts'
 import { repair } from './repair.ts'
 import { followPhase, type Phase } from './upgrade-progress.ts'
+
+/** apt itself waits only for the first; for the others, and dpkg for all, it gives up within milliseconds [m]. */
+const packageLocks = ['/var/lib/dpkg/lock-frontend', '/var/lib/dpkg/lock', '/var/cache/apt/archives/lock']
 
 /**
  * Repairs dpkg where it was interrupted, downloads, installs, and answers what really changed. Stops only between these steps. A plan
  * that does not hold any more ends it before anything is changed; so does a package that can't be repaired, at the end.
  */
 export async function runUpgrade(input: UpgradeInput, context: CommandContext): Promise<UpgradeResult> {
-  await waitForPackageLocks(context, ({ pid, command }) => {
-    context.progress({ message: `Waiting for process ${pid} (${command})` })
-    context.write(`Waiting: the package system is in use by process ${pid} (${command}).\n`)
+  await waitForLocks(context, {
+    files: packageLocks,
+    onWait({ pid, command }) {
+      context.progress({ message: `Waiting for process ${pid} (${command})` })
+      context.write(`Waiting: the package system is in use by process ${pid} (${command}).\n`)
+    },
   })
   context.checkpoint()
   const before = await packageStates(context)

@@ -1,7 +1,6 @@
-import type { CommandContext } from '@fleetupdate/sdk/executor'
+import { type CommandContext, waitForLocks } from '@fleetupdate/sdk/executor'
 import { indexRefreshedAt } from './apt-index.ts'
 import { aptReason } from './apt-reason.ts'
-import { waitForListsLock } from './lists-lock.ts'
 
 /** Must equal the privilege `refresh-index` of the manifest to the letter. */
 export const refreshArguments = [
@@ -18,9 +17,13 @@ export const refreshArguments = [
  * would silently grow old.
  */
 export async function refresh(context: CommandContext): Promise<{ refreshedAt: string | null }> {
-  await waitForListsLock(context, ({ pid, command }) => {
-    context.progress({ message: `Waiting for process ${pid} (${command})` })
-    context.write(`Waiting: process ${pid} (${command}) is fetching the package index.\n`)
+  // apt's own waiting does not cover this lock: it gives up within milliseconds [m].
+  await waitForLocks(context, {
+    files: ['/var/lib/apt/lists/lock'],
+    onWait({ pid, command }) {
+      context.progress({ message: `Waiting for process ${pid} (${command})` })
+      context.write(`Waiting: process ${pid} (${command}) is fetching the package index.\n`)
+    },
   })
   context.checkpoint()
   context.progress({ message: 'Fetching the package index' })

@@ -74,6 +74,22 @@ describe('the rules of a plugin', () => {
     const union = Type.Union([Type.Object({}, closed), Type.Object({})])
     expect(await broken(measure({ input: union, result }))).toEqual(['inputs-closed'])
     expect(await broken(measure({}))).toEqual(['results-described'])
+    for (const open of [
+      Type.Unknown(),
+      Type.Object({ a: Type.Unknown() }),
+      Type.Object({ a: Type.Array(Type.Any()) }),
+      Type.Object({}, { additionalProperties: true }),
+      Type.Record(Type.String(), Type.Unknown()),
+      Type.Union([Type.String(), Type.Any()]),
+    ]) {
+      expect(await broken(measure({ result: open }))).toEqual(['outputs-closed'])
+      expect(await broken({ contract: { ...contract, facts: { all: open } } })).toEqual(['outputs-closed'])
+    }
+    const described = Type.Object({
+      a: Type.Union([Type.Null(), Type.Literal('x')]),
+      b: Type.Record(Type.String(), Type.Integer()),
+    })
+    expect(await broken(measure({ result: described }))).toEqual([])
     expect(await broken({ sources: new Map() })).toEqual(['commands-tested', 'commands-tested'])
     expect(await broken({ manifest: { ...manifest, programs: [] } })).toEqual(['programs-declared'])
     expect(await broken({ built: new Map([['dist/executor.js', 600 * 1024]]) })).toEqual(['sizes'])

@@ -9,6 +9,7 @@ export const rules: readonly Rule[] = [
   { name: 'readme', problems: readme },
   { name: 'inputs-closed', problems: inputsClosed },
   { name: 'results-described', problems: resultsDescribed },
+  { name: 'outputs-closed', problems: outputsClosed },
   { name: 'commands-tested', problems: commandsTested },
   { name: 'programs-declared', problems: programsDeclared },
   migrationRule,
@@ -51,6 +52,22 @@ function resultsDescribed({ contract }: Subject): readonly string[] {
     .map(
       ([name]) =>
         `the command "${name}" has no result schema; add result: Type.Object({ … }) to the contract`,
+    )
+}
+
+/** Hosts drop members that facts and results do not name; only what lets anything through is a fault. */
+function outputsClosed({ contract }: Subject): readonly string[] {
+  const facts = Object.entries(contract.facts).map(
+    ([name, schema]) => [`the fact "${name}"`, schema] as const,
+  )
+  const results = commandsOf(contract).flatMap(([name, { result }]) =>
+    result === undefined ? [] : [[`the result of "${name}"`, result] as const],
+  )
+  return [...facts, ...results]
+    .filter(([, schema]) => isOpen(schema))
+    .map(
+      ([what]) =>
+        `${what} lets anything through; name its members, and leave additionalProperties away or false`,
     )
 }
 
@@ -109,6 +126,30 @@ function isClosed(schema: unknown): boolean {
   if ('type' in schema && schema.type === 'object' && 'properties' in schema)
     if (!('additionalProperties' in schema) || schema.additionalProperties !== false) return false
   return Object.entries(schema).every(([key, value]) => data.has(key) || isClosed(value))
+}
+
+/** A schema without any limit (`Type.Unknown()`, `Type.Any()`), an object without members, or one that takes more than it names. */
+function isOpen(schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return schema !== false
+  const { type, properties, items, additionalProperties, patternProperties } = schema as JsonSchema
+  const choices = ['anyOf', 'oneOf', 'allOf'].flatMap(
+    (key) => Object.entries(schema).find(([name]) => name === key)?.[1] ?? [],
+  )
+  if (choices.length > 0) return choices.some(isOpen)
+  if (type === 'array') return items === undefined || isOpen(items)
+  if (type !== 'object') return type === undefined && !('const' in schema) && !('enum' in schema)
+  if (additionalProperties === true) return true
+  const inner = [properties, patternProperties].flatMap((members) => Object.values(members ?? {}))
+  if (typeof additionalProperties === 'object') inner.push(additionalProperties)
+  return (properties === undefined && inner.length === 0) || inner.some(isOpen)
+}
+
+interface JsonSchema {
+  readonly type?: unknown
+  readonly properties?: object
+  readonly patternProperties?: object
+  readonly additionalProperties?: unknown
+  readonly items?: unknown
 }
 
 /** Members of a schema that are data, not schemas. */

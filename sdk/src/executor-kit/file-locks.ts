@@ -1,31 +1,40 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ExecutorContext } from '@fleetupdate/sdk/executor'
+import type { ExecutorContext } from '../contract/executor.ts'
 
 export interface LockHolder {
   readonly pid: number
   readonly command: string
 }
 
-const packageLocks = ['/var/lib/dpkg/lock-frontend', '/var/lib/dpkg/lock', '/var/cache/apt/archives/lock']
+export interface LockWait {
+  /** Absolute paths; what is waited for is that nobody holds any of them. */
+  readonly files: readonly string[]
+  /** Hears once who is in the way. */
+  onWait(holder: LockHolder): void
+  /** Default: ten minutes. */
+  readonly waitMs?: number
+}
+
 const defaultWaitMs = 600_000
 const intervalMs = 1_000
 
 /**
- * Waits, ten minutes at most, until no process holds a lock of the package system; `onWait` hears once who does. apt itself waits only
- * for dpkg's front-end lock: for the others, and dpkg for all, it gives up within milliseconds [m]. Nothing tells when such a lock is
- * released, so it is looked at once a second. Answers also when it gave up: then apt's own refusal names the holder.
+ * Waits until no process holds a POSIX write lock on these files. Nothing tells when such a lock is released, so it is looked at once a second.
+ * Resolves also when it gave up: then the program's own refusal names the holder. Rejects when the attempt is aborted.
+ *
+ * @example
+ * await waitForLocks(context, { files: ['/var/lib/dpkg/lock'], onWait: ({ command }) => context.write(`Waiting for ${command}\n`) })
  */
-export async function waitForPackageLocks(
+export async function waitForLocks(
   context: Pick<ExecutorContext, 'root' | 'readFile' | 'signal'>,
-  onWait: (holder: LockHolder) => void,
-  waitMs = defaultWaitMs,
+  { files, onWait, waitMs = defaultWaitMs }: LockWait,
 ): Promise<void> {
   const end = performance.now() + waitMs
   let told = false
   while (performance.now() < end) {
-    const holder = await packageLockHolder(context)
+    const holder = await lockHolder(context, files)
     if (holder === undefined) return
     if (!told) onWait(holder)
     told = true
@@ -33,13 +42,13 @@ export async function waitForPackageLocks(
   }
 }
 
-/** Who holds a lock of the package system now, from /proc/locks; needs no privilege and no other program. */
-export async function packageLockHolder({
-  root,
-  readFile,
-}: Pick<ExecutorContext, 'root' | 'readFile'>): Promise<LockHolder | undefined> {
+/** Who holds a lock on one of these files now, from /proc/locks; needs no privilege and no other program. */
+export async function lockHolder(
+  { root, readFile }: Pick<ExecutorContext, 'root' | 'readFile'>,
+  files: readonly string[],
+): Promise<LockHolder | undefined> {
   const table = (await readFile('/proc/locks')) ?? ''
-  for (const path of packageLocks) {
+  for (const path of files) {
     const file = await stat(join(root, path)).catch(() => undefined)
     const pid = file === undefined ? undefined : lockOwner(table, file.dev, file.ino)
     if (pid === undefined) continue

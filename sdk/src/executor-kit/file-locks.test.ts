@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { lockOwner, packageLockHolder, waitForPackageLocks } from './locks.ts'
+import { lockHolder, lockOwner, waitForLocks } from './file-locks.ts'
 
 const program = `
 import fcntl, sys
@@ -16,7 +16,9 @@ sys.stdin.read()
 
 const hasPython = spawnSync('python3', ['--version']).status === 0
 
-describe('locks of the package system', () => {
+const files = ['/var/lib/dpkg/lock-frontend', '/var/cache/apt/archives/lock']
+
+describe('locks of files', () => {
   let root: string
   const readFromHost = (path: string) => readFile(path, 'utf8').catch(() => undefined)
   const context = (signal = new AbortController().signal) => ({ root, readFile: readFromHost, signal })
@@ -34,15 +36,18 @@ describe('locks of the package system', () => {
   }
 
   it('are free where nobody holds them', async () => {
-    expect(await packageLockHolder(context())).toBeUndefined()
+    expect(await lockHolder(context(), files)).toBeUndefined()
   })
 
   it.skipIf(!hasPython)('are waited for, and the holder is named once', async () => {
     const child = await holdLock('/var/cache/apt/archives/lock')
     const told: unknown[] = []
-    const waiting = waitForPackageLocks(context(), (holder) => {
-      told.push(holder)
-      child.stdin.end()
+    const waiting = waitForLocks(context(), {
+      files,
+      onWait(holder) {
+        told.push(holder)
+        child.stdin.end()
+      },
     })
     await waiting
     expect(told).toEqual([{ pid: child.pid, command: 'python3' }])
@@ -52,9 +57,9 @@ describe('locks of the package system', () => {
     'are given up on after the time allowed, and at once when the attempt is aborted',
     async () => {
       const child = await holdLock('/var/lib/dpkg/lock-frontend')
-      await waitForPackageLocks(context(), () => {}, 10)
+      await waitForLocks(context(), { files, onWait: () => undefined, waitMs: 10 })
       const controller = new AbortController()
-      const aborted = waitForPackageLocks(context(controller.signal), () => controller.abort())
+      const aborted = waitForLocks(context(controller.signal), { files, onWait: () => controller.abort() })
       await expect(aborted).rejects.toThrow(/abort/i)
       child.stdin.end()
     },
