@@ -61,7 +61,7 @@ export async function runAgent(
   const executors = await loadExecutors(folders, log)
   const loaded = executors.all.filter(({ reason }) => reason === undefined)
   log.info(`Executors: ${loaded.map(({ id, version }) => `${id} ${version}`).join(', ') || 'none'}.`)
-  const store = createIdentityStore(config.stateDir)
+  const store = createIdentityStore(config.stateDir, log)
   // Also where it is not enrolled yet: then it waits for its server, and that is no fault.
   let isTurning = (): boolean => true
   notice.ready(`Belongs to ${config.serverUrl}`)
@@ -77,7 +77,7 @@ export async function runAgent(
     () => way.probe(executors.privileges),
     [installation.helper, helperSocket, '/etc/sudoers', '/etc/sudoers.d'],
   )
-  const journal = await openJournal(config.stateDir)
+  const journal = await openJournal(config.stateDir, log)
   const scratch = join(config.stateDir, 'captures')
   const policy = createPolicy(config.file, { uid: installation.uid })
   // The connection and those who speak through it need each other: they meet through this.

@@ -43,7 +43,8 @@ async function stopPrograms(folder: AttemptFolder): Promise<boolean> {
   return programs.length > 0
 }
 
-function bury({ folder, startedAt }: JournalEntry, reason: string): Promise<void> {
+function bury({ folder, startedAt, damage }: JournalEntry, what: string): Promise<void> {
   const finishedAt = new Date().toISOString()
+  const reason = `${what} ${damage}`.trim()
   return writeEnding(folder, { state: 'interrupted', reason: reason.slice(0, 4000), startedAt, finishedAt })
 }

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { Log } from '@fleetupdate/sdk'
 import type { AgentFrameOf, ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { burySilentAttempt } from './attempt-burial.ts'
-import { readEnding, readProgress, requestCancel } from './attempts.ts'
+import { readEnding, readProgress, requestCancel, sizeOfOutput } from './attempts.ts'
 import type { Outbox } from './connection.ts'
 import { describeError } from './errors.ts'
 import type { Journal, JournalEntry } from './journal.ts'
@@ -49,6 +49,8 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
   const { commandId, epoch, folder } = entry
   const startedMs = performance.now()
   let final: AgentFrameOf<'result'> | undefined
+  let drained: OutputSummary | undefined
+  let concluding = false
   let ended = false
   let closed = false
   let patienceMs = options.origin === 'found' ? 0 : claimMs
@@ -68,18 +70,34 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
       outbox.send({ type: 'output', commandId, epoch, ...chunk })
       return true
     },
-    drained: (summary) => void conclude(summary).catch(failed),
+    drained(summary) {
+      drained = summary
+      void conclude().catch(failed)
+    },
     failed,
   })
   function failed(error: unknown): void {
     log.error(`Attempt ${commandId}.${epoch}: ${describeError(error)}`)
   }
-  const conclude = async (output: OutputSummary): Promise<void> => {
-    const ending = await readEnding(folder)
-    if (!ending) return
-    final = { type: 'result', commandId, epoch, ...ending, output }
-    await journal.writeFinalFrame(final)
-    sendFinal()
+  const conclude = async (): Promise<void> => {
+    if (!drained || final || concluding) return
+    concluding = true
+    try {
+      const ending = await readEnding(folder)
+      if (!ending) return
+      const { outputSize = 0, ...verdict } = ending
+      const { damaged, ...output } = drained
+      const isCut = damaged || (await sizeOfOutput(folder)) < outputSize
+      const lost = isCut ? 'The disk of the machine lost output that was not sent yet.' : ''
+      const reason = [ending.reason, lost].filter(Boolean).join(' ')
+      const frame: AgentFrameOf<'result'> = { type: 'result', commandId, epoch, ...verdict, output }
+      if (reason !== '') frame.reason = reason.slice(0, 4000)
+      await journal.writeFinalFrame(frame)
+      final = frame
+      sendFinal()
+    } finally {
+      concluding = false
+    }
   }
   const sendFinal = (): void => {
     if (!final || !outbox.online) return
@@ -118,6 +136,8 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
         checking = false
       })
     if (performance.now() - sentMs > resendMs) sendFinal()
+    // Again where the disk was full or the like: the result must not wait for a restart.
+    if (drained && !final) void conclude().catch(failed)
   }
   const begin = async (): Promise<void> => {
     if (options.origin === 'found') final = await journal.finalFrame(commandId, epoch)

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createCheck } from './check.ts'
 import {
@@ -169,6 +169,11 @@ export async function readRunnerLog(folder: AttemptFolder): Promise<string> {
 /** Opens the output for appending; programs get this descriptor itself. */
 export function openOutput(folder: AttemptFolder) {
   return open(folder.output, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600)
+}
+
+/** In bytes; 0 where the file is gone. */
+export async function sizeOfOutput(folder: AttemptFolder): Promise<number> {
+  return (await stat(folder.output).catch(() => undefined))?.size ?? 0
 }
 
 /** Gives back what an acknowledged attempt no longer needs; its verdict stays. */

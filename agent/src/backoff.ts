@@ -1,8 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** Milliseconds before the n-th new try (n from 1): at random between 0 and min(60 s, 0.5 s · 2^n), so that a fleet does not return at once. */
+const mostMs = 5_000
+
+/**
+ * Milliseconds before the n-th new try (n from 1): at random between 0 and min(5 s, 0.5 s · 2^n). The jitter spreads a fleet, and the server admits
+ * handshakes at its own pace; so an agent may come back within seconds, however long its server or network was away.
+ */
 export function backoffMs(n: number, random: () => number = Math.random): number {
-  return random() * Math.min(60_000, 500 * 2 ** Math.min(n, 10))
+  return random() * Math.min(mostMs, 500 * 2 ** Math.min(n, 10))
 }
 
 /** Waits; false where the signal ended it. */

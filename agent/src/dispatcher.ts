@@ -158,7 +158,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
   const answerKnown = async (offer: Offer): Promise<void> => {
     const { commandId, epoch } = offer
-    const final = await journal.finalFrame(commandId, epoch)
+    const final = await journal.lastWord(commandId, epoch)
     if (final) return outbox.send(final)
     const startedAt = live.get(keyOf(offer))?.entry.startedAt ?? new Date(clock.nowMs()).toISOString()
     outbox.send({ type: 'accept', commandId, epoch, startedAt })

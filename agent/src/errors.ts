@@ -66,6 +66,15 @@ export const catalogue = {
     message: 'The attempt in {dir} was already claimed; it is not started again.',
   },
   FLT_ATTEMPT_INVALID: { status: 500, message: 'The attempt in {dir} cannot be read: {problem}.' },
+  FLT_ATTEMPT_DAMAGED: {
+    status: 500,
+    message:
+      '{folder}: {files} cannot be read and was set aside with the ending ".damaged". Check the disk of this machine; the result of the attempt says so too.',
+  },
+  FLT_AGENT_FILE_DAMAGED: {
+    status: 500,
+    message: '{file} cannot be read: {problem}. It was set aside as {aside}; {effect}',
+  },
   FLT_ATTEMPT_STOPPED: { status: 500, message: 'The command was stopped: {reason}.' },
   FLT_ATTEMPT_RESULT_TOO_LARGE: {
     status: 500,

@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Log } from '@fleetupdate/sdk'
 import { createCheck, parseJson } from './check.ts'
-import { readJson, readText, writeDurably } from './durable-file.ts'
+import { readText, writeDurably } from './durable-file.ts'
 import { agentError } from './errors.ts'
 import { PendingEnrolment, StoredIdentity } from './schemas.ts'
 
@@ -42,7 +43,7 @@ const identityCheck = createCheck(StoredIdentity)
 const pendingCheck = createCheck(PendingEnrolment)
 
 /** The identity files of one state folder. */
-export function createIdentityStore(stateDir: string): IdentityStore {
+export function createIdentityStore(stateDir: string, log?: Pick<Log, 'error'>): IdentityStore {
   const identityFile = join(stateDir, 'identity.json')
   const pendingFile = join(stateDir, 'enrolment.json')
   const read = async (): Promise<StoredIdentity | undefined> => {
@@ -50,7 +51,7 @@ export function createIdentityStore(stateDir: string): IdentityStore {
     if (text === undefined) return undefined
     const value = parseJson(text)
     if (identityCheck.accepts(value)) return value
-    const problem = identityCheck.problem(value) ?? 'it is not JSON'
+    const problem = value === undefined ? 'it is not JSON' : identityCheck.problem(value)
     throw agentError('FLT_AGENT_IDENTITY_DAMAGED', { file: identityFile, problem })
   }
   const write = (stored: StoredIdentity): Promise<void> =>
@@ -92,7 +93,24 @@ export function createIdentityStore(stateDir: string): IdentityStore {
       await rm(pendingFile, { force: true })
       return toIdentity(stored)
     },
-    pending: () => readJson(pendingFile, pendingCheck),
+    async pending() {
+      const text = await readText(pendingFile)
+      if (text === undefined) return undefined
+      const value = parseJson(text)
+      if (pendingCheck.accepts(value)) return value
+      const aside = `${pendingFile}.damaged`
+      await rename(pendingFile, aside)
+      const problem = value === undefined ? 'it is not JSON' : pendingCheck.problem(value)
+      const effect = 'the enrolment begins anew. If the server says that the id is taken, reset it there.'
+      const { code, message } = agentError('FLT_AGENT_FILE_DAMAGED', {
+        file: pendingFile,
+        problem,
+        aside,
+        effect,
+      })
+      log?.error(`${code}: ${message}`)
+      return undefined
+    },
     savePending: (pending) => writeDurably(pendingFile, `${JSON.stringify(pending)}\n`),
   }
 }

@@ -1,17 +1,21 @@
 import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Log } from '@fleetupdate/sdk'
 import { AgentFrame, type AgentFrameOf } from '@fleetupdate/sdk/protocol'
+import { damageSentence, setDamagedAside } from './attempt-damage.ts'
 import {
   type AttemptFolder,
   attemptFolder,
   discardOutput,
   prepareAttempt,
+  readEnding,
   readRequest,
   readStarted,
 } from './attempts.ts'
 import { createCheck } from './check.ts'
 import { createDurably, makeFolder, readJson, readText, writeDurably } from './durable-file.ts'
-import type { AttemptRequest } from './schemas.ts'
+import { agentError } from './errors.ts'
+import type { AttemptEnding, AttemptRequest } from './schemas.ts'
 
 export interface JournalEntry {
   readonly commandId: string
@@ -21,6 +25,8 @@ export interface JournalEntry {
   readonly startedAt: string
   /** Undefined where the disk damaged it. */
   readonly request: AttemptRequest | undefined
+  /** What the disk damaged, as a sentence; '' where nothing is. */
+  readonly damage: string
 }
 
 /** What this agent ever started, on disk: an attempt starts at most once, whatever is replayed or restarted. */
@@ -32,6 +38,8 @@ export interface Journal {
   has(commandId: string, epoch: number): boolean
   /** The result frame of an attempt that ended, as it was sent. */
   finalFrame(commandId: string, epoch: number): Promise<AgentFrameOf<'result'> | undefined>
+  /** The same for one that may be long acknowledged; where the disk damaged it, what is still known. */
+  lastWord(commandId: string, epoch: number): Promise<AgentFrameOf<'result'> | undefined>
   /** Puts the start on stable storage; undefined where this attempt was started before. */
   start(request: AttemptRequest): Promise<JournalEntry | undefined>
   writeFinalFrame(frame: AgentFrameOf<'result'>): Promise<void>
@@ -52,8 +60,8 @@ const namePattern =
   /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,6})$/
 const resultCheck = createCheck(AgentFrame.result)
 
-/** Opens the journal of a state folder. */
-export async function openJournal(stateDir: string): Promise<Journal> {
+/** Opens the journal of a state folder. Files that cannot be read are set aside and told to the log. */
+export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Promise<Journal> {
   const attempts = join(stateDir, 'attempts')
   const cancelled = join(stateDir, 'cancelled')
   await Promise.all([makeFolder(attempts), makeFolder(cancelled)])
@@ -71,6 +79,9 @@ export async function openJournal(stateDir: string): Promise<Journal> {
       for (const { commandId, epoch } of await names(attempts)) {
         const folder = folderOf(commandId, epoch)
         if ((await readText(folder.file('acknowledged'))) !== undefined) continue
+        const damaged = await setDamagedAside(folder)
+        const damage = damageSentence(damaged)
+        if (damage !== '') tellDamage(log, folder.dir, damaged)
         const startedAt = await readStarted(folder)
         if (startedAt === undefined) {
           // The start never became durable and was never accepted: nothing ran, and the offer may come again.
@@ -84,6 +95,7 @@ export async function openJournal(stateDir: string): Promise<Journal> {
           folder,
           startedAt: validTime(startedAt),
           request: await readRequest(folder),
+          damage,
         })
       }
       return entries.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
@@ -91,12 +103,24 @@ export async function openJournal(stateDir: string): Promise<Journal> {
     highestEpoch: (commandId) => Math.max(0, ...(known.get(commandId) ?? [])),
     has: (commandId, epoch) => known.get(commandId)?.has(epoch) === true,
     finalFrame: (commandId, epoch) => readJson(folderOf(commandId, epoch).file('final.json'), resultCheck),
+    async lastWord(commandId, epoch) {
+      const folder = folderOf(commandId, epoch)
+      const whole = await readJson(folder.file('final.json'), resultCheck)
+      if (whole || (await readText(folder.file('acknowledged'))) === undefined) return whole
+      const damaged = await setDamagedAside(folder)
+      if (damaged.length > 0) tellDamage(log, folder.dir, damaged)
+      const { outputSize: _, ...ending } =
+        (await readEnding(folder)) ?? forgottenEnding(validTime((await readStarted(folder)) ?? ''))
+      const frame = { type: 'result', commandId, epoch, ...ending, output: { bytes: 0 } } as const
+      await writeDurably(folder.file('final.json'), JSON.stringify(frame))
+      return frame
+    },
     async start(request) {
       const folder = await prepareAttempt(attempts, request)
       add(known, request.commandId, request.epoch)
       if (!folder) return undefined
       const { commandId, epoch, startedAt } = request
-      return { commandId, epoch, folder, startedAt, request }
+      return { commandId, epoch, folder, startedAt, request, damage: '' }
     },
     writeFinalFrame: (frame) =>
       writeDurably(folderOf(frame.commandId, frame.epoch).file('final.json'), JSON.stringify(frame)),
@@ -137,6 +161,18 @@ async function names(folder: string): Promise<{ name: string; commandId: string;
     const [, commandId, epoch] = namePattern.exec(name) ?? []
     return commandId === undefined ? [] : [{ name, commandId, epoch: Number(epoch) }]
   })
+}
+
+function tellDamage(log: Pick<Log, 'error'>, folder: string, names: readonly string[]): void {
+  const { code, message } = agentError('FLT_ATTEMPT_DAMAGED', { folder, files: names.join(', ') })
+  log.error(`${code}: ${message}`)
+}
+
+/** Of an attempt that ended and was acknowledged, but whose record the disk destroyed since. */
+function forgottenEnding(startedAt: string): AttemptEnding {
+  const reason =
+    'It ended and was acknowledged; since then the disk of the machine damaged the record of how.'
+  return { state: 'interrupted', reason, startedAt, finishedAt: new Date().toISOString() }
 }
 
 async function hasFinal(folder: AttemptFolder): Promise<boolean> {

@@ -31,6 +31,11 @@ export class OutputQueue {
     return this.#chunks.length === 0
   }
 
+  /** Up to where the server has it. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
   /** A whole window waits: whoever adds should wait too. */
   get isFull(): boolean {
     return this.#queuedBytes >= limits.outputWindowBytes

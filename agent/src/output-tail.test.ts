@@ -64,6 +64,23 @@ function follow(options: Partial<OutputTailOptions> & { from?: { stored: string;
   }
 }
 
+describe('an output that the disk lost', () => {
+  test('is said where the file is shorter than what was sent of it', async () => {
+    writeFileSync(folder.output, '$ demo.says\nhalf')
+    const { tail, drained, close } = follow({ from: { stored: '$ demo.says\nhalf and more', end: 25 } })
+    tail.finish()
+    expect(await drained).toEqual({ bytes: 25, damaged: true })
+    await close()
+  })
+
+  test('is said where the file is gone', async () => {
+    const { tail, drained, close } = follow()
+    tail.finish()
+    expect(await drained).toEqual({ bytes: 0, damaged: true })
+    await close()
+  })
+})
+
 describe('reading an output', () => {
   test('gives the same text however the bytes are cut', async () => {
     const raw = Buffer.concat([

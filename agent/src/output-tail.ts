@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { limits } from '@fleetupdate/sdk/protocol'
@@ -20,6 +21,8 @@ export interface OutputSummary {
   readonly bytes: number
   readonly droppedBytes?: number
   readonly sha256?: string
+  /** The file is shorter than what was sent of it before, or gone: the disk lost it. */
+  readonly damaged?: true
 }
 
 export interface OutputTailOptions {
@@ -114,7 +117,8 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
       point = base
       queue.acknowledge(base.text)
     }
-    file = await open(folder.output, 'r')
+    // Made where it is gone: what then is missing is said at the end.
+    file = await open(folder.output, constants.O_RDONLY | constants.O_CREAT, 0o600)
     return file
   }
   const send = (block: OutputBlock): void => {
@@ -211,6 +215,9 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
     if (stage !== 'done' || !queue.isEmpty || drained || closed) return
     drained = true
     const dropped = droppedBytes === 0 ? {} : { droppedBytes }
+    // It always begins with the line of the agent.
+    if (point.text === 0 || point.text < queue.acknowledged)
+      return options.drained({ bytes: Math.max(point.text, queue.acknowledged), ...dropped, damaged: true })
     options.drained({ bytes: point.text, ...dropped, ...(endless ? {} : { sha256: hash.digest('hex') }) })
   }
   const run = (): void => {

@@ -2,8 +2,9 @@ import { type ChildProcess, type IOType, spawn } from 'node:child_process'
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { kill } from 'node:process'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { RunResult } from '@fleetupdate/sdk'
-import { agentError, describeError } from './errors.ts'
+import { agentError, describeError, errorCode } from './errors.ts'
 
 // The only place of the agent that starts a process (the root helper is a program of its own): no shell, argument arrays, a fixed environment.
 
@@ -105,12 +106,32 @@ export async function supervise(program: Program, options: Supervision): Promise
     program.stdin?.on('error', () => undefined)
     if (input !== undefined) program.stdin?.end(input)
     const [exitCode, endSignal] = await program.ended
-    if (stopped) throw stopped
+    if (stopped) {
+      await endRest(program)
+      throw stopped
+    }
     return { exitCode, signal: endSignal, stdout: out(), stderr: err() }
   } finally {
     clearTimeout(timer)
     clearTimeout(grace)
     signal?.removeEventListener('abort', aborted)
+  }
+}
+
+/** Of a program that was told to end: what it started and left behind must not go on without it. */
+async function endRest(program: Program): Promise<void> {
+  const untilMs = performance.now() + graceMs
+  while (groupLives(program.pid) && performance.now() < untilMs) await wait(50)
+  program.end('SIGKILL')
+}
+
+function groupLives(pid: number | undefined): boolean {
+  if (pid === undefined) return false
+  try {
+    kill(-pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) === 'EPERM'
   }
 }
 

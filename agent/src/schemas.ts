@@ -120,6 +120,8 @@ export const AttemptEnding = Type.Object({
   refusal: Type.Optional(Type.Literal('policy')),
   exitCode: Type.Optional(Type.Integer({ minimum: -1024, maximum: 1024 })),
   result: Type.Optional(Type.Unknown()),
+  /** How long the output file was at the end: one that is shorter later was damaged. */
+  outputSize: Type.Optional(Type.Integer({ minimum: 0 })),
   startedAt: Time,
   finishedAt: Time,
 })

@@ -43,6 +43,7 @@ import { createInstaller } from './plugins/installer.ts'
 import { createPanelAssets } from './plugins/panel-assets.ts'
 import { pluginItems, pluginRoutes } from './plugins/routes.ts'
 import { holdDataDir } from './store/data-lock.ts'
+import { assertDatabaseNotLost } from './store/lost-database.ts'
 import { serverVersion } from './version.ts'
 
 /** A whole server, not yet listening. */
@@ -92,6 +93,7 @@ export async function buildApp(
     const startedAt = new Date().toISOString()
     assertNotHalfRestored(config.dataDir)
     disposers.add(await holdDataDir(config.dataDir))
+    assertDatabaseNotLost(config.dataDir)
     const engines = createEngines(config, { log, onFatal })
     const store = await engines.store
     disposers.add(() => store.close())
@@ -156,6 +158,7 @@ export async function buildApp(
       version: serverVersion,
       bundles: createDeliverableBundles(host, bundles),
       instanceId: randomUUID(),
+      ...(config.keepMs === undefined ? {} : { keepMs: config.keepMs }),
     })
 
     const installer = createInstaller(host, bundles)

@@ -21,6 +21,7 @@ describe('reading the settings', () => {
       publicUrls: [],
       corsOrigins: [],
       allowedHosts: [],
+      keepMs: 90 * 86_400_000,
       pluginDirs: [resolve('data/plugins')],
       dashboardDir: undefined,
       notices: [],

@@ -36,6 +36,7 @@ export function readConfig(env: Texts, argv: readonly string[] = []): ServerConf
     trustedProxies: settings.TRUSTED_PROXIES.length > 0 ? readProxies(settings.TRUSTED_PROXIES) : undefined,
     corsOrigins: settings.CORS_ORIGINS.map((url) => new URL(url).origin),
     allowedHosts: settings.ALLOWED_HOSTS.includes('*') ? [] : settings.ALLOWED_HOSTS,
+    keepMs: settings.KEEP_DAYS * 24 * 3_600_000,
     pluginDirs: [...settings.PLUGIN_DIRS.map((dir) => resolve(dir)), join(dataDir, 'plugins')],
     agentReleaseDir:
       settings.AGENT_RELEASE_DIR === undefined ? undefined : resolve(settings.AGENT_RELEASE_DIR),

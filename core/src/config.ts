@@ -25,6 +25,8 @@ export interface ServerConfig {
   readonly trustedProxies?: BlockList | undefined
   readonly corsOrigins: readonly string[]
   readonly allowedHosts: readonly string[]
+  /** How long commands that ended, and used-up tokens, are kept; default 90 days. */
+  readonly keepMs?: number
   /** Folders whose sub-folders are plugins. */
   readonly pluginDirs: readonly string[]
   /** Folders whose sub-folders are the executors that come with the server; only their manifests are read. */

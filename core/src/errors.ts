@@ -216,7 +216,17 @@ export const catalogue = {
   FLT_STORE_CORRUPT: {
     status: 500,
     message:
-      'The database {file} is damaged: {problem}. Restore it from a backup; the file was left as it is.',
+      'The database {file} is damaged: {problem}. Restore a backup (fleetupdate restore BACKUP --force); the file was left as it is.',
+  },
+  FLT_STORE_LOST: {
+    status: 500,
+    message:
+      'The database {file} is missing or empty, but {evidence} shows that there was one. Put it back, or restore a backup (fleetupdate restore BACKUP --force); nothing new was begun.',
+  },
+  FLT_AUDIT_CHECKPOINTS: {
+    status: 500,
+    message:
+      '{problem} Keep the file for whoever looks into it (fleetupdate audit verify); the server goes on and appends to it.',
   },
   FLT_STORE_MIGRATION: {
     status: 500,

@@ -83,6 +83,14 @@ export const ServerSettings = Type.Object({
         '`/etc/orchestrator-server/master.key` for an installed server, else `master.key` in DATA_DIR',
     }),
   ),
+  KEEP_DAYS: Type.Integer({
+    default: 90,
+    minimum: 8,
+    maximum: 3650,
+    description:
+      'Days that commands are kept after they ended, with their batches, and enrolment tokens after they were used up. The audit is kept for ever; output has limits of its own.',
+    must: 'must be a whole number of days from 8 to 3650',
+  }),
   PLUGIN_DIRS: Type.Array(Type.String(Folder), {
     default: [],
     description:

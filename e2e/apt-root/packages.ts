@@ -12,6 +12,8 @@ export type MaintainerScript = 'preinst' | 'postinst' | 'prerm' | 'postrm'
 export interface PackageOptions {
   /** Bodies of shell scripts; `#!/bin/sh` and `set -e` are put before them. */
   readonly scripts?: Partial<Readonly<Record<MaintainerScript, string>>>
+  /** Further files of the control archive, for example debconf's `templates` and `config`. */
+  readonly control?: Readonly<Record<string, string>>
   /** Text by absolute path; each becomes a conffile. */
   readonly conffiles?: Readonly<Record<string, string>>
   /** The postinst prints one line a second for so long. */
@@ -40,6 +42,10 @@ export async function buildPackage(
     for (const [script, body] of Object.entries(scripts(name, options))) {
       await writeFile(join(stage, 'DEBIAN', script), `#!/bin/sh\nset -e\n${body}\n`)
       await chmod(join(stage, 'DEBIAN', script), 0o755)
+    }
+    for (const [file, text] of Object.entries(options.control ?? {})) {
+      await writeFile(join(stage, 'DEBIAN', file), text)
+      await chmod(join(stage, 'DEBIAN', file), file === 'config' ? 0o755 : 0o644)
     }
     await chmod(stage, 0o755)
     await mkdir(folder, { recursive: true })

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildPlugin } from '@fleetupdate/sdk/build'
 import { repository } from '../repository.ts'
@@ -19,11 +19,21 @@ export async function copyBuild(sabotage?: Sabotage): Promise<Build & { dispose(
   await cp(join(plugin, 'package.json'), join(folder, 'server-plugins/log-stream/package.json'))
   await cp(join(repository, 'e2e/faults/lab-plugin'), join(folder, 'lab'), { recursive: true })
   await buildPlugin(join(folder, 'lab'))
+  for (const id of await readdir(join(repository, 'agent-plugins')))
+    for (const part of ['dist', 'package.json'])
+      await cp(join(repository, 'agent-plugins', id, part), join(folder, 'executors', id, part), {
+        recursive: true,
+      })
   const build = {
+    folder,
     server: join(folder, 'core/dist/main.js'),
     storeWorker: join(folder, 'core/dist/store-worker.js'),
     agent: join(folder, 'agent/dist/main.js'),
+    agentFolder: join(folder, 'agent/dist'),
+    executors: join(folder, 'executors'),
+    aptExecutor: join(folder, 'executors/apt-upgrade/dist/executor.js'),
     plugins: join(folder, 'server-plugins'),
+    logStream: join(folder, 'server-plugins/log-stream/dist/server.js'),
     labPlugin: join(folder, 'lab'),
   }
   if (sabotage) await breakFile(build[sabotage.file], sabotage)

@@ -14,6 +14,8 @@ export interface Lab {
   note(text: string): void
   /** Run in reverse order when the fault is over, whatever happened. */
   onEnd(dispose: () => unknown): void
+  /** Runs against a build that is broken on purpose. */
+  readonly isSabotaged: boolean
   /** The build under test, a copy of its own. */
   readonly build: Build
   /** A folder that goes with the fault. */
@@ -25,8 +27,15 @@ export interface Build {
   readonly server: string
   readonly storeWorker: string
   readonly agent: string
+  /** The folder of all of it. */
+  readonly folder: string
+  readonly agentFolder: string
+  /** Folder of the built-in executors, for agents in an apt root. */
+  readonly executors: string
+  readonly aptExecutor: string
   /** Folder of the server's plugins: log-stream alone. */
   readonly plugins: string
+  readonly logStream: string
   /** The lab's own capability. */
   readonly labPlugin: string
 }
@@ -40,8 +49,9 @@ export interface Verdict {
 /** A deliberate break of the build with which the fault must fail: the proof that its test can. */
 export interface Sabotage {
   readonly what: string
-  readonly file: 'server' | 'storeWorker' | 'agent'
+  readonly file: 'server' | 'storeWorker' | 'agent' | 'logStream' | 'aptExecutor'
   /** Each must match the built file exactly once; `$1` is what the first bracket matched. */
+  /** None: the fault itself knows how, by {@link Lab.isSabotaged}. */
   readonly edits: readonly { readonly find: RegExp; readonly replace: string }[]
 }
 
@@ -56,6 +66,6 @@ export interface Fault {
   readonly problem?: () => string | undefined
   /** Left out of the smoke where a small run shows nothing or takes too long. */
   readonly sizes?: readonly Size[]
-  readonly sabotage?: Sabotage
+  readonly sabotage: Sabotage
   run(lab: Lab): Promise<Verdict>
 }

@@ -7,6 +7,8 @@ export interface Load {
   readonly owed: readonly Owed[]
   /** Submits one `lab.work` or `lab.serial` of random length to one of the agents. */
   submit(agentId: string): Promise<string>
+  /** Adds one that was submitted in another way. */
+  owe(command: Owed): void
   /** Waits until all have ended, or the time is over, and compares with the ledger. */
   audit(timeoutMs?: number): Promise<Audit>
 }
@@ -31,6 +33,7 @@ export function createLoad(lab: Lab, rig: Rig, { lines = 30, pauseMs = 20 } = {}
       owed.push({ id, lines: input.lines, name })
       return id
     },
+    owe: (command) => void owed.push(command),
     async audit(timeoutMs = 60_000) {
       const all = async (): Promise<boolean> => {
         for (const { id } of owed) if (!isTerminal(await rig.patient.command(id))) return false

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
+import type { Fault } from './fault.ts'
 import { faults } from './faults.ts'
+import { figuresTable, type ProvedRow, provedTable, type Row, writeDocs } from './report.ts'
 import { endRunning, runFault } from './run-fault.ts'
 
 // What the lab started must not outlive it.
@@ -12,21 +14,27 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     smoke: { type: 'boolean' },
     prove: { type: 'boolean' },
+    table: { type: 'boolean' },
+    'write-docs': { type: 'boolean' },
     verbose: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 })
 
 if (values.help === true) {
-  console.log(`npm run faults -- [--only name,name] [--seed number] [--smoke] [--prove] [--verbose]
+  console.log(`npm run faults -- [--only name,name] [--seed number] [--smoke] [--prove] [--table] [--write-docs] [--verbose]
 
---prove runs each fault against a build that is broken on purpose: then it must fail.
+--prove       runs each fault, small, against a build that is broken on purpose: then it must fail
+--table       prints the rows as a Markdown table at the end
+--write-docs  puts that table into docs/reference/guarantees.md
 
 ${faults.map(({ name, title }) => `  ${name.padEnd(22)}${title}`).join('\n')}`)
   process.exit(0)
 }
 
-const size = values.smoke === true ? 'smoke' : 'full'
+const isProof = values.prove === true
+// A break shows in the small run already, where there is one.
+const size = values.smoke === true || isProof ? 'smoke' : 'full'
 const wanted = values.only?.split(',')
 const unknown = wanted?.filter((name) => !faults.some((fault) => fault.name === name)) ?? []
 if (unknown.length > 0) {
@@ -34,33 +42,59 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
-const chosen = faults.filter(({ name }) => wanted?.includes(name) ?? true)
 const began = performance.now()
-console.log(`Fault lab, ${size}, seed ${seed}\n`)
-let failed = 0
-for (const fault of chosen) {
-  if (values.prove === true && !fault.sabotage) continue
+console.log(`Fault lab, ${isProof ? 'proof' : size}, seed ${seed}\n`)
+const rows: Row[] = []
+const proved: ProvedRow[] = []
+for (const fault of faults) {
+  if (!(wanted?.includes(fault.name) ?? true)) continue
+  const isSmall = (fault.sizes ?? ['smoke', 'full']).includes('smoke')
+  if (!isProof && size === 'smoke' && !isSmall && wanted === undefined) continue
   const problem = fault.problem?.()
   if (problem !== undefined) {
     console.log(`–  ${fault.name}\n   skipped: ${problem}\n`)
-    continue
-  }
-  if (!(fault.sizes ?? ['smoke', 'full']).includes(size) && wanted === undefined) continue
-  const build = values.prove === true ? 'sabotaged' : 'as-it-is'
-  const note = values.verbose === true ? (text: string) => console.log(`     ${text}`) : () => undefined
-  const { passed, reached, seconds } = await runFault(fault, { size, seed, note, build })
-  const good = values.prove === true ? !passed : passed
-  if (!good) failed++
-  console.log(`${good ? '✓' : '✗'}  ${fault.name} (${seconds.toFixed(0)} s): ${fault.title}`)
-  if (values.prove === true) console.log(`   broken     ${fault.sabotage?.what}`)
+    rows.push({ fault, outcome: 'skipped', reached: `skipped: ${problem}` })
+  } else if (isProof) await prove(fault)
+  else await measure(fault)
+}
+const minutes = ((performance.now() - began) / 60_000).toFixed(1)
+const good = rows.filter(({ outcome }) => outcome === 'reached').length
+const skipped = rows.filter(({ outcome }) => outcome === 'skipped').length
+const failed = rows.length - good - skipped
+const what = isProof ? 'breaks were noticed' : 'as required'
+console.log(`${good} ${what}, ${failed} not, ${skipped} skipped; ${minutes} min, seed ${seed}`)
+const table = isProof ? provedTable(proved) : figuresTable(rows)
+if (values.table === true) console.log(`\n${table}`)
+if (values['write-docs'] === true)
+  await writeDocs(isProof ? 'proved' : 'figures', `${table}\n\n${wholeRun()}`)
+process.exit(failed > 0 ? 1 : 0)
+
+async function measure(fault: Fault): Promise<void> {
+  const { passed, reached, seconds } = await runFault(fault, { size, seed, note, build: 'as-it-is' })
+  console.log(`${passed ? '✓' : '✗'}  ${fault.name} (${seconds.toFixed(0)} s): ${fault.title}`)
   console.log(`   required   ${fault.required}\n   reached    ${reached}`)
-  if (!good)
+  if (!passed)
     console.log(
       `   again      npm run faults -- --only ${fault.name} --seed ${seed}${size === 'smoke' ? ' --smoke' : ''}`,
     )
   console.log('')
+  rows.push({ fault, outcome: passed ? 'reached' : 'missed', reached })
 }
-console.log(
-  `${chosen.length - failed} of ${chosen.length} as required, ${((performance.now() - began) / 60_000).toFixed(1)} min, seed ${seed}`,
-)
-process.exit(failed > 0 ? 1 : 0)
+
+async function prove(fault: Fault): Promise<void> {
+  const { what } = fault.sabotage
+  const { passed, reached, seconds } = await runFault(fault, { size, seed, note, build: 'sabotaged' })
+  console.log(`${passed ? '✗' : '✓'}  ${fault.name} (${seconds.toFixed(0)} s): ${fault.title}`)
+  console.log(`   broken     ${what}\n   saw        ${reached}\n`)
+  rows.push({ fault, outcome: passed ? 'missed' : 'reached', reached })
+  proved.push({ fault, saw: passed ? '**nothing**' : reached })
+}
+
+function note(text: string): void {
+  if (values.verbose === true) console.log(`     ${text}`)
+}
+
+function wholeRun(): string {
+  const when = new Date().toISOString().slice(0, 10)
+  return `Run of ${when} in ${minutes} min, seed ${seed}: ${good} ${what}, ${failed} not, ${skipped} skipped.`
+}

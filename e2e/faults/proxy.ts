@@ -3,8 +3,10 @@ import { connect, createServer, type Socket } from 'node:net'
 /** A network between agents and server that can be broken. */
 export interface Proxy {
   readonly url: string
-  /** From now on: `open`; `cut` refuses and ends all connections; `stall` lets nothing through and tells nobody; `no-upgrade` answers WebSocket with 403. */
-  mode: 'open' | 'cut' | 'stall' | 'no-upgrade'
+  /** From now on: `open`; `cut` refuses and ends all connections; `stall` lets nothing through and tells nobody; `no-upgrade` answers WebSocket with 403; `no-answers` ends a connection when the server answers. */
+  mode: 'open' | 'cut' | 'stall' | 'no-upgrade' | 'no-answers'
+  /** Lets nothing more through the connections of this moment, and tells nobody; new ones work. */
+  freeze(): void
   /** Ends all connections by a reset. */
   reset(): void
   /** Called when a WebSocket was accepted by the server. */
@@ -41,6 +43,7 @@ export async function startProxy(targetPort: number, latencyMs = 0): Promise<Pro
     })
     let isAnswered = false
     upstream.on('data', (bytes) => {
+      if (mode === 'no-answers') return end()
       if (!isAnswered && bytes.toString('latin1', 0, 12) === 'HTTP/1.1 101') proxy.onUpgraded()
       isAnswered = true
       later(latencyMs, () => client.write(bytes))
@@ -59,11 +62,14 @@ export async function startProxy(targetPort: number, latencyMs = 0): Promise<Pro
       for (const link of links) {
         if (next === 'cut' || next === 'no-upgrade') link.client.destroy()
         else if (next === 'stall') pauseLink(link)
-        else {
+        else if (next === 'open') {
           link.client.resume()
           link.server.resume()
         }
       }
+    },
+    freeze() {
+      for (const link of links) pauseLink(link)
     },
     reset() {
       for (const { client, server: upstream } of links) {

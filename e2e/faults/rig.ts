@@ -39,6 +39,8 @@ export interface AgentProcess {
   signal(signal: NodeJS.Signals): void
   kill(signal: NodeJS.Signals): Promise<void>
   start(): void
+  /** Resolves with the exit code when it ends by itself; -1 where a signal ended it. */
+  ended(): Promise<number>
 }
 
 const psk = 'a-secret-for-tests-0123456789'
@@ -139,6 +141,10 @@ function createAgent(id: string, settings: AgentSettings): AgentProcess {
       const ended = once(child, 'exit')
       child.kill(signal)
       await ended
+    },
+    async ended() {
+      if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+      return child?.exitCode ?? -1
     },
     start() {
       child = spawn(program, args, {

@@ -35,6 +35,7 @@ export async function runFault(
       scale: (numbers) => numbers[size],
       note,
       onEnd: (dispose) => void endings.push(dispose),
+      isSabotaged: manner === 'sabotaged',
       build,
       folder,
     }

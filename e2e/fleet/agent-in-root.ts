@@ -12,11 +12,24 @@ export interface AgentInRoot {
   output(): string
 }
 
-/** Copies the built agent (into `target`) and all built-in executors (into `executors`) of this checkout. */
-export function copyAgent(target: string, executors: string): void {
-  cpSync(join(repository, 'agent/dist'), target, { recursive: true })
-  for (const id of readdirSync(join(repository, 'agent-plugins'))) {
-    const from = join(repository, 'agent-plugins', id)
+/** Built programs; default: those of this checkout. */
+export interface AgentPrograms {
+  /** Folder of the agent's main.js. */
+  readonly agent: string
+  /** Folder whose sub-folders are executors. */
+  readonly executors: string
+}
+
+const ownPrograms: AgentPrograms = {
+  agent: join(repository, 'agent/dist'),
+  executors: join(repository, 'agent-plugins'),
+}
+
+/** Copies the built agent (into `target`) and all built-in executors (into `executors`). */
+export function copyAgent(target: string, executors: string, programs = ownPrograms): void {
+  cpSync(programs.agent, target, { recursive: true })
+  for (const id of readdirSync(programs.executors)) {
+    const from = join(programs.executors, id)
     const to = join(executors, id)
     mkdirSync(to, { recursive: true })
     cpSync(join(from, 'package.json'), join(to, 'package.json'))
@@ -25,9 +38,12 @@ export function copyAgent(target: string, executors: string): void {
 }
 
 /** Installs the built agent with all built-in executors into a root, configured for a server on loopback. */
-export function installAgent(root: AptRoot, settings: { id: string; url: string; psk: string }): AgentInRoot {
+export function installAgent(
+  root: AptRoot,
+  settings: { id: string; url: string; psk: string; programs?: AgentPrograms },
+): AgentInRoot {
   const target = join(root.directory, 'opt/fleetupdate')
-  copyAgent(join(target, 'agent'), join(target, 'executors'))
+  copyAgent(join(target, 'agent'), join(target, 'executors'), settings.programs)
   const agent = {
     id: settings.id,
     server_url: settings.url,

@@ -87,7 +87,7 @@ def load(path):
 
 def back_off(tries, deadline):
     """Wait before the n-th new try."""
-    limit = min(60, 0.5 * 2 ** min(tries, 10))
+    limit = min(5, 0.5 * 2 ** min(tries, 10))
     time.sleep(max(0, min(random.uniform(0, limit), deadline - time.monotonic())))
 
 

@@ -18,7 +18,9 @@ import { writeExecutor } from '../testing/write-executor.ts'
 import { runAttempt } from './runner.ts'
 
 let dir = ''
+let told: string[] = []
 beforeEach(() => {
+  told = []
   dir = mkdtempSync(join(tmpdir(), 'agent-runner-'))
   mkdirSync(join(dir, 'attempts'))
   writeExecutor(join(dir, 'executors'), {
@@ -75,6 +77,7 @@ const names = [
 const all = Object.fromEntries(names.map((name) => [name, {}]))
 const commandId = '01890a5d-ac96-774b-bcce-b302099a8057'
 const log = createLog(() => undefined, { least: 'error' })
+const telling = { error: (text: string) => void told.push(text) }
 
 async function prepare(command: string, more: Partial<AttemptRequest> = {}): Promise<AttemptFolder> {
   const folder = await prepareAttempt(join(dir, 'attempts'), {
@@ -221,7 +224,14 @@ describe('an attempt', () => {
 
   test('that nobody claimed is buried, and a late runner finds it taken', async () => {
     const folder = await prepare('says')
-    const entry = { commandId, epoch: 1, folder, startedAt: '2026-01-01T00:00:00.000Z', request: undefined }
+    const entry = {
+      commandId,
+      epoch: 1,
+      folder,
+      startedAt: '2026-01-01T00:00:00.000Z',
+      request: undefined,
+      damage: '',
+    }
     await burySilentAttempt(entry, false)
     expect(await readEnding(folder)).toBeUndefined()
     await burySilentAttempt(entry, true)
@@ -233,7 +243,7 @@ describe('an attempt', () => {
   test('cannot be prepared twice, also by a journal that was opened anew', async () => {
     const folder = await prepare('says')
     await expect(prepare('says')).rejects.toThrow('exists')
-    const journal = await openJournal(dir)
+    const journal = await openJournal(dir, telling)
     expect(journal.has(commandId, 1)).toBe(true)
     expect(journal.highestEpoch(commandId)).toBe(1)
     expect((await journal.open()).map((entry) => entry.folder.dir)).toEqual([folder.dir])
@@ -242,7 +252,7 @@ describe('an attempt', () => {
   test('whose start never became durable is forgotten, so that it may be offered again', async () => {
     const folder = await prepare('says')
     rmSync(folder.file('started'))
-    const journal = await openJournal(dir)
+    const journal = await openJournal(dir, telling)
     expect(await journal.open()).toEqual([])
     expect(journal.has(commandId, 1)).toBe(false)
     await prepare('says')
@@ -251,7 +261,7 @@ describe('an attempt', () => {
   test('is kept, as its verdict alone, until 30 days after it expired', async () => {
     const folder = await prepare('says', { expiresAt: '2026-06-01T00:00:00.000Z' })
     await attempt(folder)
-    const journal = await openJournal(dir)
+    const journal = await openJournal(dir, telling)
     const time = '2026-01-01T00:00:00.000Z'
     const frame = {
       type: 'result',
@@ -274,18 +284,57 @@ describe('an attempt', () => {
   })
 
   test('that was cancelled before it came stays cancelled after a restart', async () => {
-    await (await openJournal(dir)).rememberCancel(commandId, 2)
-    const journal = await openJournal(dir)
+    await (await openJournal(dir, telling)).rememberCancel(commandId, 2)
+    const journal = await openJournal(dir, telling)
     expect([1, 2, 3].map((epoch) => journal.isCancelled(commandId, epoch))).toEqual([true, true, false])
   })
 
-  test('is not lost where its request was damaged', async () => {
+  test('is not lost where its request was damaged: the file is kept aside, and everybody is told', async () => {
     const folder = await prepare('says')
     writeFileSync(folder.file('request.json'), '{')
-    const journal = await openJournal(dir)
-    expect(await journal.open()).toMatchObject([
-      { commandId, request: undefined, startedAt: '2026-01-01T00:00:00.000Z' },
-    ])
+    const journal = await openJournal(dir, telling)
+    const [entry] = await journal.open()
+    expect(entry).toMatchObject({ commandId, request: undefined, startedAt: '2026-01-01T00:00:00.000Z' })
+    expect(told).toEqual([expect.stringMatching(/^FLT_ATTEMPT_DAMAGED: .*request\.json cannot be read/)])
+    expect(readFileSync(folder.file('request.json.damaged'), 'utf8')).toBe('{')
     await expect(attempt(folder)).rejects.toMatchObject({ code: 'FLT_ATTEMPT_INVALID' })
+    if (entry) await burySilentAttempt(entry, true)
+    expect((await readEnding(folder))?.reason).toMatch(/The disk damaged request\.json/)
+  })
+
+  test.each(['result.json', 'claimed', 'final.json'])(
+    'with a damaged %s still ends, and says so',
+    async (name) => {
+      const folder = await prepare('says')
+      await attempt(folder)
+      // Its runner is gone.
+      writeFileSync(folder.file('claimed'), JSON.stringify({ pid: 1, startTicks: '', bootId: '' }))
+      const whole = name === 'final.json' ? '' : readFileSync(folder.file(name))
+      writeFileSync(folder.file(name), whole.slice(0, 10))
+      const journal = await openJournal(dir, telling)
+      const [entry] = await journal.open()
+      expect(entry?.damage).toContain(name)
+      expect(existsSync(folder.file(`${name}.damaged`))).toBe(true)
+      if (entry) await burySilentAttempt(entry, true)
+      // A verdict that is still readable counts; one that is not is no guess.
+      expect((await readEnding(folder))?.state).toBe(name === 'result.json' ? 'interrupted' : 'succeeded')
+    },
+  )
+
+  test('that is long acknowledged is answered for, also where the disk damaged its record', async () => {
+    const folder = await prepare('says')
+    await attempt(folder)
+    const journal = await openJournal(dir, telling)
+    await journal.acknowledge(commandId, 1)
+    writeFileSync(folder.file('final.json'), '{"type":')
+    expect(await journal.lastWord(commandId, 1)).toMatchObject({ type: 'result', state: 'succeeded' })
+    writeFileSync(folder.file('final.json'), '')
+    writeFileSync(folder.file('result.json'), '')
+    expect(await journal.lastWord(commandId, 1)).toMatchObject({
+      state: 'interrupted',
+      reason: expect.stringContaining('damaged the record'),
+    })
+    // And the same from then on.
+    expect((await journal.finalFrame(commandId, 1))?.state).toBe('interrupted')
   })
 })

@@ -7,6 +7,7 @@ import {
   openOutput,
   readRequest,
   runningPrograms,
+  sizeOfOutput,
   writeEnding,
 } from '../attempts.ts'
 import { makeFolder } from '../durable-file.ts'
@@ -59,7 +60,8 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
   }
   await endLeftovers(folder)
   const finishedAt = new Date().toISOString()
-  const written: AttemptEnding = { ...ending, startedAt: request.startedAt, finishedAt }
+  const outputSize = await sizeOfOutput(folder)
+  const written: AttemptEnding = { ...ending, outputSize, startedAt: request.startedAt, finishedAt }
   await rm(folder.work, { recursive: true, force: true })
   await writeEnding(folder, written)
   return written

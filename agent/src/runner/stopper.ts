@@ -1,4 +1,4 @@
-import { watch } from 'node:fs'
+import { statSync, watch } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type AttemptFolder, readCancel } from '../attempts.ts'
 import { agentError } from '../errors.ts'
@@ -26,6 +26,8 @@ export interface Stopper {
 }
 
 const pollMs = 1000
+/** Of a program whose time is up: so long without a byte of output means that it hangs. */
+const quietMs = 15_000
 const reasons: Readonly<Record<StopCause, string>> = {
   cancel: 'it was cancelled',
   timeout: 'its time was up',
@@ -52,6 +54,22 @@ export function createStopper(folder: AttemptFolder, timeoutMs: number | undefin
     // A time-out takes effect even where a cancel still waits for its safe point.
     if (asked !== 'cancel') stop.abort(stopped(cause))
   }
+  /** Programs that may not be ended (dpkg) may go on for as long again, as long as they say something; one that hangs is ended. */
+  const timeUp = (mostMs: number): void => {
+    ask('timeout')
+    const upMs = performance.now()
+    let heardMs = upMs
+    let size = lengthOf(folder)
+    const quiet = setInterval(() => {
+      const now = lengthOf(folder)
+      if (now !== size) heardMs = performance.now()
+      size = now
+      if (performance.now() - heardMs < quietMs && performance.now() - upMs < mostMs) return
+      clearInterval(quiet)
+      force.abort(stopped('timeout'))
+    }, pollMs)
+    closed.signal.addEventListener('abort', () => clearInterval(quiet), { once: true })
+  }
   const look = (): void => {
     readCancel(folder).then(
       (wish) => {
@@ -67,7 +85,7 @@ export function createStopper(folder: AttemptFolder, timeoutMs: number | undefin
   })
   watcher.on('error', () => watcher.close())
   const poll = setInterval(look, pollMs)
-  const timer = timeoutMs === undefined ? undefined : longTimer(timeoutMs, () => ask('timeout'))
+  const timer = timeoutMs === undefined ? undefined : longTimer(timeoutMs, () => timeUp(timeoutMs))
   look()
 
   return {
@@ -106,6 +124,10 @@ export function createStopper(folder: AttemptFolder, timeoutMs: number | undefin
       timer?.()
     },
   }
+}
+
+function lengthOf(folder: AttemptFolder): number {
+  return statSync(folder.output, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function stopped(cause: StopCause): Error {

@@ -80,16 +80,24 @@ export interface FleetOptions {
   readonly bundles: DeliverableBundles
   /** Names this server process. */
   readonly instanceId: string
+  /** How long commands that ended, and enrolment tokens, are kept; default 90 days. */
+  readonly keepMs?: number
   /** Unix ms; default the system's clock. */
   readonly now?: () => number
 }
 
 const pruneNoncesMs = 60_000
+const defaultKeepMs = 90 * 24 * 3_600_000
 
 /** Composes the rooms agents/ and commands/ on a migrated store. */
 export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { store, sealer, audit, bus, contracts, hook, log, psk, version, publicUrls, instanceId } = options
-  const { now = Date.now, approveAll = false, keyRotationMs = 30 * 24 * 3_600_000 } = options
+  const {
+    now = Date.now,
+    keepMs = defaultKeepMs,
+    approveAll = false,
+    keyRotationMs = 30 * 24 * 3_600_000,
+  } = options
   const { installerSha256 = () => undefined } = options
   const index = createFleetIndex()
   const executors = createExecutorSets()
@@ -128,6 +136,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     audit,
     sessionOf,
     silentMs,
+    keepMs,
     now,
   })
   const quarantine = createQuarantine({ store, audit, keys, index, presence, bus, now })
@@ -189,8 +198,10 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const prune = setInterval(() => {
     const old = store.read.deleteFrom('agent_nonces').where('usedAt', '<', now() - limits.nonceSeconds * 1000)
     store
-      .write([old.compile()])
-      .catch((error: unknown) => log.error('Old nonces could not be removed', { error: String(error) }))
+      .write([old.compile(), ...tokens.sweepStatements(keepMs)])
+      .catch((error: unknown) =>
+        log.error('Old nonces and tokens could not be removed', { error: String(error) }),
+      )
   }, pruneNoncesMs)
   prune.unref()
 

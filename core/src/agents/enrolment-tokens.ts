@@ -46,6 +46,8 @@ export interface EnrolmentTokens {
   useStatements(id: string): readonly WriteStatement[]
   /** Ends it; the batch fails with FLT_STORE_CONFLICT where it was not open any more. */
   endStatements(id: string): readonly WriteStatement[]
+  /** Removes those that were used up, ended or too old for longer than this. */
+  sweepStatements(keepMs: number): readonly WriteStatement[]
   /** Ends all that are bound to this agent. */
   endBound(agentId: string): WriteStatement
   /** Makes the standing token, SERVER_PSK, good again. */
@@ -156,6 +158,17 @@ export function createEnrolmentTokens(deps: {
       return once(
         store.read.updateTable('enrolment_tokens').set(terms).where('id', '=', standingId).compile(),
       )
+    },
+    sweepStatements(keepMs) {
+      const before = now() - keepMs
+      const old = store.read
+        .deleteFrom('enrolment_tokens')
+        .where('id', '!=', standingId)
+        .where((eb) => eb.or([eb('usedAt', '<', before), eb('expiresAt', '<', before)]))
+      const secrets = store.read
+        .deleteFrom('enrolment_token_secrets')
+        .where('id', 'not in', (query) => query.selectFrom('enrolment_tokens').select('id'))
+      return [old.compile(), secrets.compile()]
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Log } from '@fleetupdate/sdk'
+import { fleetError } from '../errors.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
 import { type Checkpoint, type CheckpointFile, openCheckpointFile } from './checkpoints.ts'
 import { type AuditEntry, contentOf, digestOf, macOf, rowKey } from './entry.ts'
@@ -114,7 +115,12 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
   }
 
   async function compareWithFile(target: CheckpointFile): Promise<Checkpoint | undefined> {
-    const newest = (await target.read()).checkpoints.findLast((each) => each.chain === chain)
+    const { checkpoints, problems } = await target.read()
+    for (const problem of problems.slice(0, 3)) {
+      const { code, message } = fleetError('FLT_AUDIT_CHECKPOINTS', { problem })
+      log.error(`${code}: ${message}`)
+    }
+    const newest = checkpoints.findLast((each) => each.chain === chain)
     if (!newest) return undefined
     const row = await store.read
       .selectFrom('audit_log')

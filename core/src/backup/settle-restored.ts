@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
+import { standingId } from '../agents/enrolment-tokens.ts'
 import { checkpointsName } from '../audit/checkpoints.ts'
 import { createAudit } from '../audit/create-audit.ts'
 import { coreMigrations } from '../store/core-migrations.ts'
@@ -63,6 +64,7 @@ function endTokens(store: Store, nowMs: number) {
   return store.read
     .updateTable('enrolment_tokens')
     .set({ usedAt: nowMs })
+    .where('id', '!=', standingId)
     .where('usedAt', 'is', null)
     .where('expiresAt', '>', nowMs)
     .compile()

@@ -16,6 +16,7 @@ import { type BatchView, type CommandReader, createCommandReader, readOpenRows }
 import { createOpenCommands } from './open-commands.ts'
 import { createOutput } from './output.ts'
 import type { OutputHook } from './output-hook.ts'
+import { deleteOldCommands } from './retention.ts'
 import { type Cause, createSubmit } from './submit.ts'
 import { createSuccessRate } from './success-rate.ts'
 import { isLost } from './view.ts'
@@ -69,6 +70,8 @@ export interface CommandQueueOptions {
   readonly audit: Audit
   readonly sessionOf: (agentId: string) => AgentSession | undefined
   readonly silentMs: (agentId: string) => number
+  /** How long a command that ended is kept. */
+  readonly keepMs: number
   readonly now: () => number
 }
 
@@ -92,10 +95,22 @@ export async function createCommandQueue(options: CommandQueueOptions): Promise<
   for (const row of stored.open) open.add(row)
   await endOrphans(store, stored.orphans, now())
 
+  const sweepOld = async (): Promise<void> => {
+    await idempotency.prune()
+    const { commands, batches } = await deleteOldCommands({
+      store,
+      isOpen: (id) => open.get(id) !== undefined,
+      keepMs: options.keepMs,
+      now,
+    })
+    if (commands + batches > 0) log.info('Old commands were deleted', { commands, batches })
+  }
   const prune = setInterval(() => {
-    idempotency
-      .prune()
-      .catch((error: unknown) => log.error('Old keys could not be removed', { error: String(error) }))
+    sweepOld().catch((error: unknown) =>
+      log.error('Old commands and keys could not be deleted; the next sweep tries again', {
+        error: String(error),
+      }),
+    )
   }, pruneMs)
   prune.unref()
 

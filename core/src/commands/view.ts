@@ -2,6 +2,7 @@ import type { CommandView } from '@fleetupdate/sdk'
 import { limits } from '@fleetupdate/sdk/protocol'
 import type { FleetIndex } from '../agents/fleet-index.ts'
 import { isoTime } from '../agents/view.ts'
+import { attentionFor } from './attention.ts'
 import type { OpenCommand } from './open-commands.ts'
 import type { CommandRow } from './tables.ts'
 
@@ -44,6 +45,7 @@ export function viewCommand(
 ): CommandView {
   const state = shownState(row, sight)
   const reason = row.reason ?? explanations[state]
+  const attention = attentionFor(state)
   return {
     id: row.id,
     ...(row.batchId === null ? {} : { batchId: row.batchId }),
@@ -52,6 +54,7 @@ export function viewCommand(
     input: JSON.parse(row.input),
     state,
     ...(reason === undefined ? {} : { reason }),
+    ...(attention ? { attention } : {}),
     ...(row.result === null ? {} : { result: JSON.parse(row.result) }),
     ...(row.exitCode === null ? {} : { exitCode: row.exitCode }),
     ...(progress ? { progress } : {}),
@@ -70,6 +73,8 @@ export function viewCommand(
 const explanations: Readonly<Partial<Record<CommandView['state'], string>>> = {
   unknown: 'The agent is silent. What really happened shows when it is back.',
   lost: 'The identity of the agent was ended, so that its result can never arrive.',
+  interrupted: 'The attempt ended without a result: a crash, a reboot or a power cut.',
+  expired: 'It never started: its agent did not take it in time.',
 }
 
 function viewOutput(row: CommandRow, bytes: number): NonNullable<CommandView['output']> {

@@ -141,7 +141,7 @@ function createSubscription(
         ws.terminate()
         return false
       }
-      ws.send(JSON.stringify({ topic, data }), wake)
+      ws.send(encode(topic, data), { binary: false }, wake)
       return ws.bufferedAmount < slowBytes
     },
     drained() {
@@ -149,6 +149,18 @@ function createSubscription(
       return new Promise((resolve) => waiting.push(resolve))
     },
   }
+}
+
+/** What goes to many readers of a topic in the same form is encoded once, and stands in memory once. */
+const encoded = new WeakMap<object, { readonly topic: string; readonly bytes: Buffer }>()
+
+function encode(topic: string, data: unknown): Buffer {
+  const key = typeof data === 'object' && data !== null ? data : undefined
+  const known = key && encoded.get(key)
+  if (known?.topic === topic) return known.bytes
+  const bytes = Buffer.from(JSON.stringify({ topic, data }))
+  if (key) encoded.set(key, { topic, bytes })
+  return bytes
 }
 
 function parse(text: string): { op: string; topic?: string; from?: number } | undefined {

@@ -74,6 +74,8 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     return status && (status.reason ?? status.state)
   })
   const reportError = (error: unknown): void => options.report(error, 'plugin')
+  /** Whose database turned out damaged, until they are stopped. */
+  const damaged = new Set<string>()
   let lent: FleetServices | undefined
   let changes: Promise<unknown> = Promise.resolve()
 
@@ -102,7 +104,9 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
       const broken = replaced && contractBreak(replaced, { ...plugin, contract: loaded.contract })
       if (broken !== undefined) throw new Error(broken)
       const compiled = compileContract(loaded.contract)
-      const db = await services.store.openPlugin(plugin.id, loaded.migrations)
+      const db = await services.store.openPlugin(plugin.id, loaded.migrations, (error) =>
+        failDamaged(services, plugin, error),
+      )
       disposers.add(() => db.close())
       const instance = await within(
         options.timeoutMs + 1000,
@@ -119,6 +123,18 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
       await disposers.dispose(reportError)
       setState(services, plugin, 'failed', sentence(error))
     }
+  }
+
+  /** Its database turned out damaged while it ran: it alone stops, and says why. */
+  const failDamaged = (services: FleetServices, plugin: Discovered, error: Error): void => {
+    if (!running.has(plugin.id) || damaged.has(plugin.id)) return
+    damaged.add(plugin.id)
+    services.log.error(error.message, { plugin: plugin.id })
+    changes = changes
+      .then(() => stop(plugin.id))
+      .then(() => setState(services, plugin, 'failed', sentence(error)))
+      .catch(reportError)
+      .finally(() => damaged.delete(plugin.id))
   }
 
   const stop = async (id: string): Promise<void> => {

@@ -1,6 +1,6 @@
 import { mkdir, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { FleetError } from '@fleetupdate/sdk'
+import { FleetError } from '@fleetupdate/sdk'
 import type { Kysely } from 'kysely'
 import { fleetError } from '../errors.ts'
 import { type MigrationSeries, migrate } from './migrate.ts'
@@ -56,10 +56,11 @@ export async function createStore(options: StoreOptions): Promise<Store> {
   async function openPlugin(
     id: string,
     migrations: readonly Migration[],
+    onDamaged?: (error: FleetError) => void,
   ): Promise<PluginDatabase & { close(): Promise<void> }> {
     if (!/^[a-z][a-z0-9-]{0,63}$/.test(id)) throw new Error(`"${id}" cannot name a database file.`)
     const file = join('plugins-data', `${id}.db`)
-    const { read, write, close } = await openDatabase<unknown>(file, 'optional', [migrations])
+    const { read, write, close } = await openDatabase<unknown>(file, 'optional', [migrations], onDamaged)
     return { query: read, write, close }
   }
 
@@ -67,16 +68,22 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     name: string,
     importance: 'critical' | 'optional',
     series: readonly MigrationSeries[],
+    onDamaged: (error: FleetError) => void = () => undefined,
   ): Promise<OpenDatabase<Tables>> {
     const path = join(dir, name)
+    const watch = <T>(work: Promise<T>): Promise<T> =>
+      work.catch((error: unknown) => {
+        if (error instanceof FleetError && error.code === 'FLT_STORE_CORRUPT') onDamaged(error)
+        throw error
+      })
     const file = await writer.open(path, importance)
     try {
       await migrate({ file: path, series, write: file.write })
-      const read = openReadHandle<Tables>(path, busyMs)
+      const read = openReadHandle<Tables>(path, busyMs, onDamaged)
       openReads.add(read)
       return {
         read: read.query,
-        write: file.write,
+        write: (statements) => watch(file.write(statements)),
         async close() {
           openReads.delete(read)
           read.close()

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { FleetError } from '@fleetupdate/sdk'
 import Database from 'better-sqlite3'
 import {
   type CompiledQuery,
@@ -26,10 +27,14 @@ export interface ReadHandle<Tables> {
  * A read-only Kysely on one file, in this thread: each query is one short snapshot. Writing through it throws; a lock of another
  * process delays a query up to `busyMs` without blocking the loop.
  */
-export function openReadHandle<Tables>(path: string, busyMs: number): ReadHandle<Tables> {
+export function openReadHandle<Tables>(
+  path: string,
+  busyMs: number,
+  onDamaged: (error: FleetError) => void = () => undefined,
+): ReadHandle<Tables> {
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
   db.pragma('query_only = ON')
-  const connection = createConnection(db, path, busyMs)
+  const connection = createConnection(db, { path, busyMs, onDamaged })
   const driver: Driver = {
     init: async () => {},
     acquireConnection: async () => connection,
@@ -48,7 +53,13 @@ export function openReadHandle<Tables>(path: string, busyMs: number): ReadHandle
   return { query: new Kysely<Tables>({ dialect }), close: () => void db.close() }
 }
 
-function createConnection(db: Database.Database, path: string, busyMs: number): DatabaseConnection {
+interface Reading {
+  readonly path: string
+  readonly busyMs: number
+  onDamaged(error: FleetError): void
+}
+
+function createConnection(db: Database.Database, { path, busyMs, onDamaged }: Reading): DatabaseConnection {
   const statements = createStatementCache(db)
   return {
     async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
@@ -57,7 +68,10 @@ function createConnection(db: Database.Database, path: string, busyMs: number): 
         try {
           return { rows: read(sql, parameters) as Row[] }
         } catch (error) {
-          if (troubleOf(error) !== 'busy' || performance.now() >= giveUpAt) throw readError(error, path)
+          const isBusy = troubleOf(error) === 'busy' && performance.now() < giveUpAt
+          const problem = isBusy ? undefined : readError(error, path)
+          if (problem instanceof FleetError && problem.code === 'FLT_STORE_CORRUPT') onDamaged(problem)
+          if (problem) throw problem
         }
         await delay(lockPollMs)
       }

@@ -1,4 +1,4 @@
-import type { Migration, PluginDatabase, WriteOutcome, WriteStatement } from '@fleetupdate/sdk'
+import type { FleetError, Migration, PluginDatabase, WriteOutcome, WriteStatement } from '@fleetupdate/sdk'
 import type { Kysely } from 'kysely'
 import type { CoreTables } from './tables.ts'
 
@@ -11,10 +11,14 @@ export interface Store {
    * Rejects with FLT_STORE_CONFLICT where an `expectedRows` does not hold, FLT_STORE_FULL (507) on a full disk.
    */
   write(statements: readonly Compilable[]): Promise<readonly WriteOutcome[]>
-  /** Opens (and migrates) the file of one plugin: `<DATA_DIR>/plugins-data/<id>.db`. */
+  /**
+   * Opens (and migrates) the file of one plugin: `<DATA_DIR>/plugins-data/<id>.db`. `onDamaged` is told whenever a read or a write finds it
+   * damaged.
+   */
   openPlugin(
     id: string,
     migrations: readonly Migration[],
+    onDamaged?: (error: FleetError) => void,
   ): Promise<PluginDatabase & { close(): Promise<void> }>
   close(): Promise<void>
 }

@@ -54,6 +54,11 @@ export const channelModel: Fault = {
   name: 'channel-model',
   title: 'model of the channel: frames duplicated, reordered, dropped, either side restarted',
   required: '10,000 runs: 0 counterexamples to G1 to G8',
+  sabotage: {
+    what: 'the agent forgets its journal when it dies',
+    file: 'agent',
+    edits: [],
+  },
   async run(lab) {
     const numRuns = lab.scale({ smoke: 200, full: 10_000 })
     // In memory where there is such a folder: what survives a power cut is another fault's question.
@@ -67,7 +72,7 @@ export const channelModel: Fault = {
       const time = takeOverTime()
       const home = join(folder, `run-${run}`)
       try {
-        const world = await World.create(disk, time, home)
+        const world = await World.create(disk, time, home, { forgetful: lab.isSabotaged })
         try {
           for (const each of [{ do: 'connect' } as const, ...actions]) await world.apply(each)
           await world.heal()

@@ -15,7 +15,12 @@ import { type Rig, startRig } from '../rig.ts'
 export const databaseLock: Fault = {
   name: 'database-lock',
   title: 'another process holds the lock of the database',
-  required: 'held for 10 s: loop stall ≤ 250 ms, every submit is accepted afterwards, 0 lost',
+  required: 'held for 10 s: loop stall ≤ 250 ms, every submit waits and is accepted, 0 lost',
+  sabotage: {
+    what: 'a write does not wait for the lock',
+    file: 'storeWorker',
+    edits: [{ find: /giveUpAt: now \+ \w+ - batch\.waitedMs/, replace: 'giveUpAt: now' }],
+  },
   async run(lab) {
     const rig = await startRig(lab)
     rig.startAgent('vm-1')
@@ -25,7 +30,9 @@ export const databaseLock: Fault = {
     const holder = await holdLock(join(rig.dataDir, 'core.db'), heldMs)
     lab.onEnd(() => holder.kill('SIGKILL'))
     const beganMs = performance.now()
-    const submits = Array.from({ length: 20 }, () => load.submit('vm-1'))
+    const input = { ledger: rig.ledger, lines: 1, pauseMs: 0 }
+    // Not patient: a refusal is one.
+    const submits = Array.from({ length: 20 }, () => rig.client.submit('vm-1', 'lab.work', input))
     const stalls: number[] = []
     while (performance.now() - beganMs < heldMs - 300) {
       const askedMs = performance.now()
@@ -33,7 +40,7 @@ export const databaseLock: Fault = {
       stalls.push(performance.now() - askedMs)
       await pause(15)
     }
-    await Promise.all(submits)
+    for (const { id } of await Promise.all(submits)) load.owe({ id, lines: 1, name: 'lab.work' })
     const waitedMs = performance.now() - beganMs
     const audit = await load.audit()
     const stall = Math.max(...stalls)
@@ -63,6 +70,11 @@ export const fullDisk: Fault = {
   name: 'full-disk',
   title: "the server's disk is full, and has room again",
   required: '507 and nothing lost',
+  sabotage: {
+    what: 'a full disk counts as a disk that failed',
+    file: 'storeWorker',
+    edits: [{ find: /return "full"/, replace: 'return "failed"' }],
+  },
   problem: () => hostProblem('mount', 'umount'),
   async run(lab) {
     const dataDir = join(lab.folder, 'data')
@@ -189,6 +201,11 @@ export const failingFsync: Fault = {
   name: 'failing-fsync',
   title: 'fsync of the database fails',
   required: 'fail-stop ≤ 1 s, 0 acknowledged lost after the restart',
+  sabotage: {
+    what: 'a failed fsync does not end the server',
+    file: 'storeWorker',
+    edits: [{ find: /if \(trouble === "failed"\) fatal\(/, replace: 'if (false) fatal(' }],
+  },
   problem: () => hostProblem('strace'),
   async run(lab) {
     const rig = await startRig(lab)

@@ -1,97 +1,112 @@
-import { setMaxListeners } from 'node:events'
-import { setTimeout as pause } from 'node:timers/promises'
-import { enrol, WireAgent } from '@fleetupdate/core/testing'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Fault, Lab } from '../fault.ts'
 import { quantile, seconds } from '../figures.ts'
-import { startRig } from '../rig.ts'
+import { bundleProgram } from '../programs/bundle-program.ts'
+import { type Rig, startRig } from '../rig.ts'
 
-/** Agents on the wire, without executors, that come back as real ones do. */
+/** Agents on the wire, without executors, that come back as real ones do; they and the stopwatch are processes of their own. */
 export const manyAgents: Fault = {
   name: 'many-agents',
   title: '1,000 simulated agents reconnect after the server was killed',
-  required: 'all back ≤ 30 s, API p99 ≤ 500 ms, loop p99 ≤ 100 ms (seen from outside as GET /api/health)',
+  required: 'all back ≤ 30 s, API p99 ≤ 500 ms, loop p99 ≤ 100 ms (measured inside the server)',
+  sabotage: {
+    what: 'each handshake blocks the loop for 40 ms',
+    file: 'server',
+    edits: [
+      {
+        find: /async handleUpgrade\((\w+), (\w+), (\w+)\) \{/,
+        replace:
+          'async handleUpgrade($1, $2, $3) { for (const until = Date.now() + 40; Date.now() < until; );',
+      },
+    ],
+  },
   async run(lab) {
     const count = lab.scale({ smoke: 150, full: 1000 })
-    const rig = await startRig(lab)
-    const ids = Array.from({ length: count }, (_, i) => `sim-${i}`)
-    const agents: WireAgent[] = []
-    for (const id of ids) {
-      const secret = { id: 'psk', text: 'a-secret-for-tests-0123456789' }
-      const agent = new WireAgent(rig.url, await enrol(rig.url, id, secret))
-      agent.record = false
-      agents.push(agent)
-    }
-    const ending = new AbortController()
-    // Each agent waits on it.
-    setMaxListeners(0, ending.signal)
-    lab.onEnd(() => {
-      ending.abort()
-      for (const agent of agents) agent.terminate()
-    })
-    for (const agent of agents) void live(agent, lab, ending.signal)
-    await allOnline(rig.client, count)
+    const meter = writeMeter(lab)
+    const rig = await startRig(lab, { env: { NODE_OPTIONS: `--require=${meter.program}` } })
+    const processes = lab.scale({ smoke: 1, full: 2 })
+    const program = await bundleProgram(lab, 'simulated-agents.ts')
+    for (let i = 0; i < processes; i++)
+      await startProgram(lab, program, {
+        url: rig.url,
+        from: (i * count) / processes,
+        count: count / processes,
+      })
+    await allOnline(rig, count)
     await rig.fleet.server.kill('SIGKILL')
     await rig.fleet.server.restart()
     const readyMs = performance.now()
-    const api: number[] = []
-    const loop: number[] = []
-    const asking = new AbortController()
-    const measured = Promise.all([
-      measure(api, () => rig.client.request('GET', '/api/agents?limit=50'), asking.signal),
-      measure(loop, () => rig.client.request('GET', '/api/health'), asking.signal),
-    ])
-    await allOnline(rig.client, count)
+    const watch = await startProgram(lab, await bundleProgram(lab, 'stopwatch.ts'), {
+      url: rig.url,
+      token: rig.client.token,
+    })
+    await allOnline(rig, count)
     const backMs = performance.now() - readyMs
-    asking.abort()
-    await measured
+    watch.send('stop')
+    const [api] = (await once(watch, 'message')) as [number[]]
+    const loopP99 = await meter.read(rig.fleet.server.pid)
     const apiP99 = quantile(api, 0.99)
-    const loopP99 = quantile(loop, 0.99)
+    // On a machine that runs other tests at the same time.
+    const room = lab.scale({ smoke: 5, full: 1 })
     return {
-      passed: backMs <= 30_000 && apiP99 <= 500 && loopP99 <= 100,
-      reached: `${count} agents back after ${seconds(backMs)}; API p99 ${apiP99.toFixed(0)} ms, loop p99 at most ${loopP99.toFixed(0)} ms (${api.length} and ${loop.length} answers; agents and server share the machine)`,
+      passed: backMs <= 30_000 && apiP99 <= 500 * room && loopP99 <= 100 * room,
+      reached: `${count} agents back after ${seconds(backMs)}; API p99 ${apiP99.toFixed(0)} ms (${api.length} answers, p50 ${quantile(api, 0.5).toFixed(0)} ms), loop p99 ${loopP99.toFixed(0)} ms`,
     }
   },
 }
 
-/** Connects again after each loss, with the back-off of the protocol. */
-async function live(agent: WireAgent, { random }: Lab, signal: AbortSignal): Promise<void> {
-  for (let failures = 1; !signal.aborted; failures++) {
-    const closed = agent.closed()
-    try {
-      await agent.connect()
-      failures = 0
-      await closed
-    } catch {
-      agent.terminate()
-    }
-    await pause(random.next() * Math.min(60_000, 500 * 2 ** Math.max(1, failures)), undefined, {
-      signal,
-    }).catch(() => undefined)
-  }
+async function startProgram(lab: Lab, program: string, settings: object): Promise<ChildProcess> {
+  const child = fork(program, [JSON.stringify(settings)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  lab.onEnd(() => child.kill('SIGKILL'))
+  await once(child, 'message')
+  return child
 }
 
-interface Client {
-  request<T>(method: string, path: string): Promise<{ readonly body: T }>
-  until<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs?: number): Promise<T>
-}
-
-async function allOnline(client: Client, count: number): Promise<void> {
-  await client.until(
+async function allOnline(rig: Rig, count: number): Promise<void> {
+  await rig.client.until(
     'all simulated agents to be online',
     async () => {
       const path = '/api/agents?filter=offline&limit=1'
-      const { body } = await client.request<{ counts: Record<string, number> }>('GET', path)
+      const { body } = await rig.client.request<{ counts: Record<string, number> }>('GET', path)
       return (body.counts.all ?? 0) === count && (body.counts.offline ?? count) === 0
     },
     90_000,
   )
 }
 
-async function measure(into: number[], ask: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const askedMs = performance.now()
-    await ask()
-    into.push(performance.now() - askedMs)
-    await pause(20)
+/** Loaded into the server: tells at SIGUSR2 how late its loop was since its start. */
+function writeMeter(lab: Lab): { readonly program: string; read(pid: number): Promise<number> } {
+  const program = join(lab.folder, 'loop-meter.cjs')
+  const file = join(lab.folder, 'loop-delay')
+  writeFileSync(
+    program,
+    `const { isMainThread } = require('node:worker_threads')
+if (isMainThread) {
+  const { monitorEventLoopDelay } = require('node:perf_hooks')
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  // What a start costs is another figure.
+  setTimeout(() => delay.enable(), 300).unref()
+  process.on('SIGUSR2', () => require('node:fs').writeFileSync(${JSON.stringify(file)}, String(delay.percentile(99) / 1e6 - 5)))
+}
+`,
+  )
+  return {
+    program,
+    async read(pid) {
+      rmSync(file, { force: true })
+      process.kill(pid, 'SIGUSR2')
+      for (;;) {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        try {
+          const text = readFileSync(file, 'utf8')
+          if (text !== '') return Math.max(0, Number(text))
+        } catch {
+          // Not written yet.
+        }
+      }
+    },
   }
 }

@@ -73,6 +73,11 @@ export const blockedWebSocket: Fault = {
   name: 'blocked-websocket',
   title: 'WebSocket is blocked: polls take over, and are given up again',
   required: 'long-poll takes over ≤ 15 s, WebSocket back ≤ 60 s after the block is gone, 0 lost or twice',
+  sabotage: {
+    what: 'the agent never tries polls',
+    file: 'agent',
+    edits: [{ find: /await openPoll\(/, replace: 'await (() => Promise.reject(new Error("off")))(' }],
+  },
   async run(lab) {
     const rig = await startRig(lab)
     const proxy = await startProxy(Number(new URL(rig.url).port))
@@ -106,6 +111,42 @@ export const blockedWebSocket: Fault = {
     return {
       passed: isClean(audit) && isClean(after) && pollMs <= 15_000 && backMs <= 60_000,
       reached: `polls took over ${seconds(pollMs)} after the first refusal${back}; ${describeAudit(after)}`,
+    }
+  },
+}
+
+/** A connection stands still and nobody is told, as behind a firewall that forgot it. */
+export const frozenWebSocket: Fault = {
+  name: 'frozen-websocket',
+  title: 'the WebSocket stands still without an end: nothing comes through and nobody is told',
+  required: 'the agent is back ≤ 75 s, what was submitted meanwhile runs, 0 lost or twice',
+  sizes: ['full'],
+  sabotage: {
+    what: 'silence is no end of a session, for neither side',
+    file: 'agent',
+    edits: [{ find: /silenceMs:6e4/, replace: 'silenceMs:6e7' }],
+  },
+  async run(lab) {
+    const rig = await startRig(lab)
+    const proxy = await startProxy(Number(new URL(rig.url).port))
+    lab.onEnd(() => proxy.close())
+    rig.startAgent('vm-1', { url: proxy.url })
+    await rig.online(['vm-1'])
+    const load = createLoad(lab, rig)
+    for (let i = 0; i < 5; i++) await load.submit('vm-1')
+    await pause(lab.random.between(0, 300))
+    const upgraded = new Promise<void>((resolve) => {
+      proxy.onUpgraded = resolve
+    })
+    proxy.freeze()
+    const frozenMs = performance.now()
+    for (let i = 0; i < 10; i++) await load.submit('vm-1')
+    await Promise.race([upgraded, pause(120_000)])
+    const backMs = performance.now() - frozenMs
+    const audit = await load.audit()
+    return {
+      passed: isClean(audit) && backMs <= 75_000,
+      reached: `back after ${seconds(backMs)}; ${describeAudit(audit)}`,
     }
   },
 }

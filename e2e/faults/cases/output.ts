@@ -13,6 +13,11 @@ export const wildOutput: Fault = {
   name: 'wild-output',
   title: 'output of 100 MB, a 10 MB line, NUL, bad UTF-8, ANSI',
   required: 'agent RSS ≤ 150 MB, others unaffected, what is stored has the hash of the result',
+  sabotage: {
+    what: 'the hash does not cover the marker of what was dropped',
+    file: 'agent',
+    edits: [{ find: /endless\|\|\w+\.update\(bytes\),(?=queue\.addMarker)/, replace: '' }],
+  },
   async run(lab) {
     const rig = await startRig(lab)
     const agent = rig.startAgent('vm-1')

@@ -11,6 +11,11 @@ export const pausedAgent: Fault = {
   title: 'SIGSTOP the agent while its command is cancelled and queued again',
   required:
     '0 started twice, state true, terminal ≤ 30 s after it is back; silent for 60 s: unknown in ≤ 75 s',
+  sabotage: {
+    what: 'the agent does not listen to cancels',
+    file: 'agent',
+    edits: [{ find: /frame\.type==="cancel"&&inTurn\(/, replace: 'false&&inTurn(' }],
+  },
   async run(lab) {
     const rig = await startRig(lab)
     const agent = rig.startAgent('vm-1')

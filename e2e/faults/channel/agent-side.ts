@@ -55,7 +55,7 @@ export async function startAgentSide(
   let alive = true
   const silent = (): void => undefined
   const clock = createServerClock()
-  const journal = await openJournal(machine.stateDir)
+  const journal = await openJournal(machine.stateDir, { error: () => undefined })
   const dispatcher = createDispatcher({
     journal,
     executors: { all: [hosted], find: (id) => (id === 'model' ? hosted : undefined), privileges: [] },

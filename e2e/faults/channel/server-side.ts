@@ -106,7 +106,7 @@ export async function startServerSide(
   const presence = createPresence({ store, index, bus, log, instanceId: `model-${instance}`, executors, now })
   const { sessionOf, silentMs } = presence
   const audit = await createAudit({ store, masterKey: Buffer.alloc(32, 7), checkpoints: undefined, log })
-  const shared = { store, index, contracts, bus, log, now }
+  const shared = { store, index, contracts, bus, log, now, keepMs: 90 * 86_400_000 }
   const queue = await createCommandQueue({ ...shared, hook, audit, sessionOf, silentMs })
   const facts = createFacts({ store, index, contracts, hooks: createFactHooks(log), bus })
   const admission = createAdmission({

@@ -61,9 +61,16 @@ export class World {
     readonly machine: Machine,
     private server: ServerSide,
     private agent: AgentSide,
+    private readonly forgetful: boolean,
   ) {}
 
-  static async create(disk: ServerDisk, time: VirtualTime, folder: string): Promise<World> {
+  /** `forgetful`: the agent loses its journal when it dies, to show that the model notices. */
+  static async create(
+    disk: ServerDisk,
+    time: VirtualTime,
+    folder: string,
+    { forgetful }: { readonly forgetful: boolean },
+  ): Promise<World> {
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true })
     await forget(disk)
@@ -89,7 +96,7 @@ export class World {
       machine,
       World.#channelOf(() => world),
     )
-    world = new World(disk, time, machine, server, agent)
+    world = new World(disk, time, machine, server, agent, forgetful)
     return world
   }
 
@@ -299,6 +306,7 @@ export class World {
     this.#disconnect()
     await this.agent.kill()
     await this.settle()
+    if (this.forgetful) await rm(join(this.machine.stateDir, 'attempts'), { recursive: true, force: true })
     this.agent = await startAgentSide(
       this.machine,
       World.#channelOf(() => this),

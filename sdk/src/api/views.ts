@@ -29,6 +29,16 @@ export const CommandView = Type.Object({
   input: Type.Unknown(),
   state: CommandState,
   reason: Type.Optional(Type.String()),
+  attention: Type.Optional(
+    Type.Object(
+      {
+        next: Type.Enum(['wait', 'inspect', 'run-again', 'correct']),
+        mayStillRun: Type.Boolean({ description: 'Whether the machine may be at it this moment.' }),
+        advice: Type.String(),
+      },
+      { description: 'Only where somebody should look: what to do next.' },
+    ),
+  ),
   result: Type.Optional(Type.Unknown()),
   exitCode: Type.Optional(Type.Integer()),
   progress: Type.Optional(

@@ -1,0 +1,42 @@
+import { rename } from 'node:fs/promises'
+import type { TSchema } from '@fleetupdate/sdk'
+import { AgentFrame } from '@fleetupdate/sdk/protocol'
+import type { AttemptFolder } from './attempts.ts'
+import { createCheck, parseJson } from './check.ts'
+import { readText, syncFolder } from './durable-file.ts'
+import { AttemptEnding, AttemptRequest, ProcessRecord, TailPoint } from './schemas.ts'
+
+/** What every file of an attempt must look like. */
+const checks = Object.entries<TSchema>({
+  'request.json': AttemptRequest,
+  claimed: ProcessRecord,
+  'result.json': AttemptEnding,
+  'final.json': AgentFrame.result,
+  'tail.json': TailPoint,
+}).map(([name, schema]) => [name, createCheck(schema)] as const)
+
+/** Ending of the name of a file that was set aside. */
+export const damagedEnding = '.damaged'
+
+/**
+ * Looks at the files an earlier agent left in an attempt's folder. One that cannot be read (a disk, a power cut) is set aside as `NAME.damaged`, so
+ * that it misleads nobody and is not lost. Answers the names.
+ */
+export async function setDamagedAside(folder: AttemptFolder): Promise<readonly string[]> {
+  const damaged: string[] = []
+  for (const [name, check] of checks) {
+    const text = await readText(folder.file(name))
+    if (text === undefined || check.accepts(parseJson(text))) continue
+    await rename(folder.file(name), folder.file(`${name}${damagedEnding}`))
+    damaged.push(name)
+  }
+  if (damaged.length > 0) await syncFolder(folder.dir)
+  return damaged
+}
+
+/** For the reason of the result. */
+export function damageSentence(names: readonly string[]): string {
+  if (names.length === 0) return ''
+  const kept = names.map((name) => `${name}${damagedEnding}`).join(', ')
+  return `The disk damaged ${names.join(', ')} of this attempt on the machine; kept as ${kept}.`
+}

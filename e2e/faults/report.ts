@@ -1,0 +1,49 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { repository } from '../repository.ts'
+import type { Fault } from './fault.ts'
+
+/** What became of one fault. */
+export interface Row {
+  readonly fault: Fault
+  readonly outcome: 'reached' | 'missed' | 'skipped'
+  readonly reached: string
+}
+
+export interface ProvedRow {
+  readonly fault: Fault
+  readonly saw: string
+}
+
+/** One line a fault: figure required, figure reached. */
+export function figuresTable(rows: readonly Row[]): string {
+  const lines = rows.map(({ fault, outcome, reached }) => {
+    const said = outcome === 'missed' ? `**not reached:** ${reached}` : reached
+    return [`${fault.name}: ${fault.title}`, fault.required, said]
+  })
+  return table(['fault', 'required', 'reached'], lines)
+}
+
+/** One line a deliberate break: what was broken, and what the fault saw of it. */
+export function provedTable(rows: readonly ProvedRow[]): string {
+  return table(
+    ['fault', 'broken on purpose', 'what it saw'],
+    rows.map(({ fault, saw }) => [fault.name, fault.sabotage.what, saw]),
+  )
+}
+
+/** Puts a text between the marks of its kind in docs/reference/guarantees.md. */
+export async function writeDocs(kind: 'figures' | 'proved', text: string): Promise<void> {
+  const file = join(repository, 'docs/reference/guarantees.md')
+  const page = await readFile(file, 'utf8')
+  const [start, end] = [`<!-- ${kind}: written by npm run faults -->`, `<!-- end of ${kind} -->`]
+  const [from, to] = [page.indexOf(start), page.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`${file} has no "${start}" … "${end}".`)
+  await writeFile(file, `${page.slice(0, from)}${start}\n\n${text}\n\n${page.slice(to)}`)
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.split('\n', 1)[0]?.replaceAll('|', '\\|').slice(0, 400)).join(' | ')} |`
+  return [line(heads), `|${' --- |'.repeat(heads.length)}`, ...rows.map(line)].join('\n')
+}
