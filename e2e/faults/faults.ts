@@ -1,6 +1,7 @@
 import { aptLock } from './cases/apt-lock.ts'
 import { channelModel } from './cases/channel-model.ts'
 import { wrongClocks } from './cases/clocks.ts'
+import { clonedAgent } from './cases/cloned-agent.ts'
 import { damagedFiles } from './cases/damaged-files.ts'
 import { databaseLock, failingFsync, fullDisk, powerCut } from './cases/disk.ts'
 import { killAgent } from './cases/kill-agent.ts'
@@ -36,6 +37,7 @@ export const faults: readonly Fault[] = [
   failingFsync,
   powerCut,
   wrongClocks,
+  clonedAgent,
   wildOutput,
   slowViewers,
   manyAgents,

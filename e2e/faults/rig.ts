@@ -27,6 +27,8 @@ export interface AgentOptions {
   /** Default: the server's own address. */
   readonly url?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Default: a folder of its own, by its id. */
+  readonly stateDir?: string
   /** A program before node, for example strace. */
   readonly prefix?: readonly string[]
 }
@@ -110,7 +112,7 @@ interface AgentSettings extends AgentOptions {
 }
 
 function createAgent(id: string, settings: AgentSettings): AgentProcess {
-  const stateDir = join(settings.folder, 'agents', id)
+  const { stateDir = join(settings.folder, 'agents', id) } = settings
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const config = join(stateDir, 'config.yaml')
   const keys = {

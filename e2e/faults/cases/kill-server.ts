@@ -14,8 +14,8 @@ export const killServer: Fault = {
     file: 'server',
     edits: [
       {
-        find: /await (changes\.apply\(\[\{ command, event: \{ type: "result", state: frame\d*\.state \}, patch \}\]\));/,
-        replace: 'setTimeout(() => $1.catch(() => undefined), 400);',
+        find: /await (changes\.apply\(\[\{ command, event: \{ type: "result", state: [\w.]+ \}, patch \}\]\));/,
+        replace: 'setTimeout(() => $1.catch(() => undefined), 4000);',
       },
     ],
   },

@@ -17,7 +17,7 @@ export const nastyPackages: Fault = {
   sabotage: {
     what: 'what runs for ever is not ended by its time-out',
     file: 'agent',
-    edits: [{ find: /,\s*\(\)\s*=>\s*ask\("timeout"\)\)/, replace: ',()=>{})' }],
+    edits: [{ find: /\(\)\s*=>\s*timeUp\(timeoutMs\)/, replace: '()=>{}' }],
   },
   async run(lab) {
     const apt = await startAptRig(lab)
