@@ -43,7 +43,7 @@ export default defineConfig({
             // Not the entry itself: an entry of imports alone would become script tags, also for the shared modules.
             {
               name: 'shell',
-              test: /dashboard\/src\/(?!main\.ts|pages\/|messages\/)(?!.*(Terminal|Chart)View)/,
+              test: /dashboard\/src\/(?!main\.ts|(pages|messages|people|account|enrolment|audit|plugins|forms)\/)(?!.*(Terminal|Chart)View)/,
             },
           ],
         },

@@ -1,8 +1,11 @@
+import type { Role } from '@fleetupdate/sdk'
 import { createRouter, createWebHistory, type Router } from 'vue-router'
 import { useSession } from './stores/session.ts'
 
 declare module 'vue-router' {
   interface RouteMeta {
+    /** Who may see it; others are led to the fleet. */
+    readonly role?: Role
     /** Shown without being signed in. */
     readonly open?: boolean
   }
@@ -37,6 +40,25 @@ export function createDashboardRouter(): Router {
       { path: '/batches/:id', name: 'batch', component: () => import('./pages/BatchPage.vue'), props: true },
       { path: '/plugins', name: 'plugins', component: () => import('./pages/PluginsPage.vue') },
       { path: '/panels/:id', name: 'panel', component: () => import('./pages/PanelPage.vue'), props: true },
+      { path: '/account', name: 'account', component: () => import('./pages/AccountPage.vue') },
+      {
+        path: '/enrolment',
+        name: 'enrolment',
+        component: () => import('./pages/EnrolmentPage.vue'),
+        meta: { role: 'admin' },
+      },
+      {
+        path: '/people',
+        name: 'people',
+        component: () => import('./pages/PeoplePage.vue'),
+        meta: { role: 'admin' },
+      },
+      {
+        path: '/audit',
+        name: 'audit',
+        component: () => import('./pages/AuditPage.vue'),
+        meta: { role: 'admin' },
+      },
       { path: '/settings', name: 'settings', component: () => import('./pages/SettingsPage.vue') },
       { path: '/:rest(.*)*', name: 'nowhere', component: () => import('./pages/NowherePage.vue') },
     ],
@@ -47,6 +69,7 @@ export function createDashboardRouter(): Router {
     if (session.user && to.name === 'login') return { name: 'fleet' }
     if (!session.user && !to.meta.open)
       return { name: 'login', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
+    if (to.meta.role && !session.may(to.meta.role)) return { name: 'fleet' }
     return true
   })
   return router

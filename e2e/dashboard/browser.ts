@@ -70,5 +70,5 @@ export async function logIn(page: Page): Promise<void> {
   await page.fill('#username', 'admin')
   await page.fill('#password', 'a password for tests')
   await page.click('button[type=submit]')
-  await page.waitForSelector('.tiles, .steps')
+  await page.waitForSelector('.tiles, .first')
 }

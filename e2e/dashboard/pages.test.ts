@@ -55,6 +55,12 @@ describe.skipIf(problem !== undefined)('the pages of the dashboard', () => {
       plan: '/panels/apt-upgrade?agents=db-01',
       plugins: '/plugins',
       settings: '/settings',
+      account: '/account',
+      people: '/people',
+      enrolment: '/enrolment',
+      audit: '/audit',
+      'refusals only': '/audit?outcome=refused',
+      'no such row': '/audit?actor=nobody-of-this-name',
       nowhere: '/no/such/page',
     }
   })

@@ -13,6 +13,8 @@ export class RequestProblem extends Error {
 
 export interface RequestOptions {
   readonly body?: unknown
+  /** A file, sent as it is. */
+  readonly file?: { readonly type: string; readonly content: Blob }
   readonly query?: Readonly<Record<string, string | number | undefined>>
   readonly signal?: AbortSignal
   /** Makes a repeated submit the same submit. */
@@ -21,7 +23,7 @@ export interface RequestOptions {
   readonly keepalive?: boolean
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 let signedOut: () => void = () => undefined
 
@@ -63,7 +65,9 @@ export function asProblem(error: unknown): RequestProblem {
 
 async function send(method: Method, path: string, options: RequestOptions): Promise<Response> {
   const headers = new Headers()
-  if (options.body !== undefined) headers.set('content-type', 'application/json')
+  const content =
+    options.file?.content ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+  if (content !== undefined) headers.set('content-type', options.file?.type ?? 'application/json')
   if (options.idempotencyKey) headers.set('idempotency-key', options.idempotencyKey)
   try {
     return await fetch(apiUrl(path, options.query), {
@@ -71,7 +75,7 @@ async function send(method: Method, path: string, options: RequestOptions): Prom
       headers,
       credentials: 'same-origin',
       keepalive: options.keepalive ?? false,
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(content === undefined ? {} : { body: content }),
       ...(options.signal ? { signal: options.signal } : {}),
     })
   } catch (error) {

@@ -4,11 +4,11 @@ import { request } from '../api/request.ts'
 import type { AgentRow, Page } from '../api/views.ts'
 import { useCommandName } from '../commands/command-name.ts'
 import { openRun } from '../commands/run-dialog.ts'
-import { usePanelPages } from '../panels/panel-pages.ts'
 import { usePlugins } from '../stores/plugins.ts'
 import { themes, usePreferences } from '../stores/preferences.ts'
 import { useSession } from '../stores/session.ts'
 import { t } from '../text.ts'
+import { useShellPages } from './pages.ts'
 
 export interface PaletteEntry {
   readonly key: string
@@ -31,23 +31,19 @@ export function usePaletteEntries(
   const session = useSession()
   const preferences = usePreferences()
   const nameOf = useCommandName()
-  const panelPages = usePanelPages()
+  const shellPages = useShellPages()
   const agents = useAgentSearch(wanted, open)
 
   const pages = computed<readonly PaletteEntry[]>(() =>
-    [
-      ['/', 'server', t('nav.fleet')] as const,
-      ['/commands', 'terminal', t('nav.commands')] as const,
-      ...panelPages.value.map(({ id, icon, title }) => [`/panels/${id}`, icon, title] as const),
-      ['/plugins', 'puzzle', t('nav.plugins')] as const,
-      ['/settings', 'settings', t('nav.settings')] as const,
-    ].map(([path, icon, label]) => ({
-      key: `page:${path}`,
-      icon,
-      label,
-      group: t('palette.page'),
-      run: () => router.push(path),
-    })),
+    [...shellPages.value, { to: '/account', icon: 'user', label: t('nav.account') }].map(
+      ({ to, icon, label }) => ({
+        key: `page:${to}`,
+        icon,
+        label,
+        group: t('palette.page'),
+        run: () => router.push(to),
+      }),
+    ),
   )
   const themeEntries = computed<readonly PaletteEntry[]>(() =>
     themes.map((theme) => ({
