@@ -36,6 +36,11 @@ export async function messageProblems(source: string): Promise<readonly string[]
     ...Object.keys(en)
       .filter((key) => !isUsed(key, code))
       .map((key) => `"${key}" is used nowhere`),
+    ...[en, fr].flatMap((messages) =>
+      Object.entries(messages)
+        .filter(([, text]) => /(^|[^'])@/.test(text))
+        .map(([key]) => `"${key}" has an @, which would be read as a link to another message: write {'@'}`),
+    ),
   ]
 }
 

@@ -98,6 +98,20 @@ export function formatExact(iso: string): string {
   return dateFormat(global.locale.value, { dateStyle: 'long', timeStyle: 'medium' }).format(then)
 }
 
+/** `25 Nov, 22:48:15`: short, to the second, in the person's own zone. */
+export function formatMoment(iso: string): string {
+  const then = new Date(iso)
+  if (Number.isNaN(then.getTime())) return iso
+  const parts = {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  } as const
+  return dateFormat(global.locale.value, parts).format(then)
+}
+
 /** `2 min 5 s`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))

@@ -20,6 +20,7 @@ import { createEnrolment } from './enrolment.ts'
 import { createConclusion } from './enrolment-conclusion.ts'
 import { createEnrolmentRequests } from './enrolment-requests.ts'
 import { createEnrolmentTokens, standingToken } from './enrolment-tokens.ts'
+import { executorRoutes } from './executor-routes.ts'
 import { createExecutorSets, type ExecutorCounts } from './executor-sets.ts'
 import { createExternal } from './external.ts'
 import { followContracts } from './facets.ts'
@@ -211,6 +212,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     facts: factHooks,
     routes: [
       ...agentRoutes({ registry, enrolment, revocation, poll, delivery }),
+      ...executorRoutes(executors),
       ...tokenRoutes({
         ...{ store, tokens, audit, publicUrls, installerSha256, now },
         hasPsk: psk !== undefined,

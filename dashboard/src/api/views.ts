@@ -51,6 +51,7 @@ export interface PluginView {
     readonly args: readonly unknown[]
   }[]
   readonly programs?: readonly string[]
+  readonly paths?: readonly string[]
   readonly agents?: Readonly<Record<string, number>>
 }
 
