@@ -37,7 +37,7 @@ describe.skipIf(problem !== undefined)('people', () => {
   async function add(page: Page, name: string, role: string, password: string): Promise<void> {
     await page.click('button:has-text("Add a person")')
     await fill(page, { 'User name': name, Password: password })
-    await page.getByLabel('Role').selectOption(role)
+    await page.getByLabel('Role', { exact: true }).selectOption(role)
     await page.click('dialog button[type=submit]')
   }
   async function fill(page: Page, fields: Readonly<Record<string, string>>): Promise<void> {
@@ -56,7 +56,7 @@ describe.skipIf(problem !== undefined)('people', () => {
     await page.waitForSelector('dialog .problem:has-text("somebody of this name")')
     expect(await accessibilityProblems(page)).toEqual([])
     await fill(page, { 'User name': 'vera' })
-    await page.getByLabel('Role').selectOption('viewer')
+    await page.getByLabel('Role', { exact: true }).selectOption('viewer')
     await page.click('dialog button[type=submit]')
     await page.waitForSelector('tr:has-text("vera") >> text=Viewer')
 

@@ -57,6 +57,7 @@ export const osUpdates = defineContract('os-updates', {
     pending: ({ updates }) => total(updates, updates && updates.pending.length + (updates.omitted ?? 0)),
     security: ({ updates }) => total(updates, updates?.pending.filter((item) => item.security).length),
     rebootRequired: ({ system }) => system?.rebootRequired,
+    os: ({ system }) => system?.os,
   },
   commands: {
     refresh: {

@@ -14,6 +14,8 @@ export interface FleetColumn {
   /** Any CSS width. Default `8rem`. */
   readonly width?: string
   readonly align?: 'start' | 'end'
+  /** Left out where the window is narrower than 80rem: good to know, not needed to decide. */
+  readonly wide?: boolean
   /** Left to right. */
   readonly order?: number
   /** Props: `row` ({@link FleetRow}). */
