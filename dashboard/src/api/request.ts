@@ -38,7 +38,8 @@ export async function request<T>(method: Method, path: string, options: RequestO
   if (response.status === 204) return Object.create(null)
   if (response.ok) return response.json()
   const problem = await problemOf(response)
-  if (response.status === 401 && !path.startsWith('auth/login')) signedOut()
+  // A wrong password or code, asked for once more, ends no session.
+  if (problem.code === 'FLT_AUTH_REQUIRED') signedOut()
   throw problem
 }
 
