@@ -90,6 +90,7 @@ describe('enrolment', () => {
       status: 409,
     })
     const { body } = await fleet.call('POST', '/api/agents/web-1/reset')
+    expect(body.command).toContain(body.token)
     const [, id = '', text = ''] = body.token.split('_')
     await expect(enrol(fleet.url, 'web-2', { id, text })).rejects.toMatchObject({
       code: 'FLT_ENROL_REFUSED',

@@ -75,15 +75,6 @@ export function agentRoutes(deps: {
     },
     {
       method: 'POST',
-      path: '/api/agents/:id/reset',
-      rule: { role: 'admin' },
-      summary:
-        'End the identity of an agent and get a token, valid for one hour, with which this id can enrol again',
-      answer: Type.Object({ id: Type.String(), token: Type.String(), expiresAt: Type.String() }),
-      handle: (call) => revocation.reset(call.params.id ?? '', byOf(call)),
-    },
-    {
-      method: 'POST',
       path: '/api/agent/enroll',
       rule: 'public',
       summary: 'Enrol an agent, in two steps (docs/reference/protocol.md)',

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { byOf, type Route } from '../http/routes.ts'
+import { byOf, type Route, type RouteCall } from '../http/routes.ts'
 import { serverUrlOf } from '../install/routes.ts'
 import { invitationLine } from './invitation.ts'
 import type { KeyRotation } from './key-rotation.ts'
@@ -30,7 +30,31 @@ export function trustRoutes(deps: {
   installerSha256(serverUrl: string): string | undefined
 }): readonly Route[] {
   const { rotation, quarantine, revocation } = deps
+  /** Ends an identity, and makes the line with which this id enrols again. */
+  const reset = async (id: string, call: RouteCall) => {
+    const { token, expiresAt } = await revocation.reset(id, byOf(call))
+    const serverUrl = serverUrlOf(deps.publicUrls, call.request)
+    const installerSha256 = deps.installerSha256(serverUrl)
+    return { token, expiresAt, command: invitationLine({ agentId: id, token, serverUrl, installerSha256 }) }
+  }
   return [
+    {
+      method: 'POST',
+      path: '/api/agents/:id/reset',
+      rule: { role: 'admin' },
+      summary:
+        'End the identity of an agent and get a token, valid for one hour, with which this id can enrol again; and the line to paste',
+      answer: Type.Object({
+        id: Type.String(),
+        token: Type.String(),
+        expiresAt: Type.String(),
+        command: Type.String(),
+      }),
+      async handle(call) {
+        const { id = '' } = call.params
+        return { id, ...(await reset(id, call)) }
+      },
+    },
     {
       method: 'POST',
       path: '/api/agents/:id/keys/rotate',
@@ -60,11 +84,7 @@ export function trustRoutes(deps: {
           return { id, way: 'restored' }
         }
         quarantine.require(id)
-        const { token, expiresAt } = await revocation.reset(id, byOf(call))
-        const serverUrl = serverUrlOf(deps.publicUrls, call.request)
-        const installerSha256 = deps.installerSha256(serverUrl)
-        const command = invitationLine({ agentId: id, token, serverUrl, installerSha256 })
-        return { id, way: 'reset', token, expiresAt, command }
+        return { id, way: 'reset', ...(await reset(id, call)) }
       },
     },
   ]

@@ -1,12 +1,5 @@
 import type { AgentView, Role } from '@fleetupdate/sdk'
 
-/** How an agent's identity is; absent from servers that do not tell. */
-export interface AgentTrust {
-  /** Since when its key counts. */
-  readonly keyRotatedAt?: string
-  readonly quarantine?: { readonly since: string; readonly reason: string }
-}
-
 /** A row of the fleet list: what lists and the live topic carry of an agent. */
 export type AgentRow = Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets'> &
   Pick<AgentTrust, 'quarantine'>
