@@ -102,13 +102,9 @@ export function formatExact(iso: string): string {
 export function formatMoment(iso: string): string {
   const then = new Date(iso)
   if (Number.isNaN(then.getTime())) return iso
-  const parts = {
-    day: 'numeric',
-    month: 'short',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  } as const
+  const day = { day: 'numeric', month: 'short' } as const
+  const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const
+  const parts = { ...day, ...time }
   return dateFormat(global.locale.value, parts).format(then)
 }
 

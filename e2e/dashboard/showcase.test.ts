@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { builtIns } from '../repository.ts'
 import { browserProblem, logIn, startBrowser, visit } from './browser.ts'
-import { startShowcase } from './showcase.ts'
+import { startHistory, startShowcase } from './showcase.ts'
 import { hangUp } from './wire-hosts.ts'
 
 const problem = browserProblem()
@@ -20,6 +20,7 @@ describe.skipIf(problem !== undefined)('a fleet at work', () => {
     fleet = await startTestFleet({ ...builtIns, agents: [] })
     browser = await startBrowser()
     await startShowcase(fleet)
+    await startHistory(fleet.client)
     if (folder) mkdirSync(folder, { recursive: true })
   })
   afterAll(async () => {
@@ -41,8 +42,11 @@ describe.skipIf(problem !== undefined)('a fleet at work', () => {
     await page.waitForSelector('.body [role=row]')
     await picture(page, 'fleet')
     expect(await page.innerText('.tiles')).toMatch(/34\s+All agents/)
-    await page.goto(`${fleet.url}/agents/db-01`)
-    await picture(page, 'agent')
+    for (const name of ['agents/db-01', 'enrolment', 'people', 'plugins', 'audit']) {
+      await page.goto(`${fleet.url}/${name}`)
+      await page.waitForSelector('h1')
+      await picture(page, name.replace(/s\/.*/, ''))
+    }
     expect(troubles).toEqual([])
     await close()
   })

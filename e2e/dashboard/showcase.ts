@@ -1,4 +1,4 @@
-import type { TestFleet } from '@fleetupdate/sdk/testing'
+import { type FleetClient, logIn, type TestFleet } from '@fleetupdate/sdk/testing'
 import { type Attempt, type Outcome, type WireHost, wireHost } from './wire-hosts.ts'
 
 /** `<id> <release> <pending>/<of these security> <cpu %> <flags>`: r reboot, f failed unit, s no sudo, o offline, u index never fetched. */
@@ -91,6 +91,31 @@ export async function startShowcase(
     )
   })
   return hosts
+}
+
+/** What a few people did with it: colleagues, invitations, commands, and an attempt that was refused. */
+export async function startHistory(client: FleetClient): Promise<void> {
+  const password = 'a password for tests'
+  const people = { grace: 'admin', linus: 'operator', margaret: 'operator', 'on-call': 'viewer' }
+  for (const [name, role] of Object.entries(people))
+    await client.request('POST', '/api/users', { name, role, password })
+  const grace = await logIn(client.url, 'grace', password)
+  const linus = await logIn(client.url, 'linus', password)
+  for (const body of [
+    { uses: 12, group: 'web-*', note: 'Autumn web servers', ttlSeconds: 604_800 },
+    { agentId: 'db-03', note: 'New database' },
+    { uses: 3, approval: true, note: 'Branch offices', ttlSeconds: 86_400 },
+  ])
+    await grace.request('POST', '/api/enrolment/tokens', body)
+  await linus.request('GET', '/api/audit')
+  await linus.submit('web-01', 'os-updates.refresh')
+  await linus.request('POST', '/api/commands', {
+    command: 'os-updates.refresh',
+    input: {},
+    targets: { agents: ['web-01', 'web-02', 'web-03'] },
+  })
+  await grace.submit('db-01', 'reboot.schedule', { minutes: 30 })
+  await grace.request('POST', '/api/tokens', { name: 'nightly report', role: 'viewer', days: 90 })
 }
 
 interface Machine {

@@ -149,8 +149,8 @@ export function useFleetList(query: () => FleetQuery, counted: () => readonly st
 }
 
 /** Facts stay out of lists: ten thousand rows are kept. */
-function slim({ id, status, lastSeenAt, facets }: AgentRow): AgentRow {
-  return { id, status, lastSeenAt, facets }
+function slim({ id, status, lastSeenAt, facets, quarantine }: AgentRow): AgentRow {
+  return { id, status, lastSeenAt, facets, ...(quarantine ? { quarantine } : {}) }
 }
 
 function isRow(value: unknown): value is AgentRow {
