@@ -20,3 +20,14 @@ export function useCommandName(): (name: string) => string {
 export function pluginName({ id, title }: { readonly id: string; readonly title: string }): string {
   return textOf(`${id}.title`, title)
 }
+
+/** Says in one sentence what a plugin is for: message `description`, else that of its manifest. */
+export function pluginDescription({
+  id,
+  description,
+}: {
+  readonly id: string
+  readonly description?: string | undefined
+}): string {
+  return textOf(`${id}.description`, description ?? '')
+}
