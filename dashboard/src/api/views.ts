@@ -1,8 +1,7 @@
 import type { AgentView, Role } from '@fleetupdate/sdk'
 
 /** A row of the fleet list: what lists and the live topic carry of an agent. */
-export type AgentRow = Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets'> &
-  Pick<AgentTrust, 'quarantine'>
+export type AgentRow = Pick<AgentView, 'id' | 'status' | 'lastSeenAt' | 'facets' | 'quarantine'>
 
 export type Counts = Readonly<Record<string, number>>
 
