@@ -38,6 +38,8 @@ const repeatQuestionMs = 5_000
 /** How long the result of an attempt that its agent no longer knows may still arrive. */
 const missingMs = 30_000
 const sentInOneTurn = 500
+/** The clock of an agent may trail: a moment near the command's own could still let it start. */
+const longAgo = 0
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, open, changes, log, now } = options
@@ -80,14 +82,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /**
-   * Asks an agent what became of an attempt it did not name: by an offer that is too late for a start. One that knows it says so, or
+   * Asks an agent what became of an attempt it did not name: by an offer that is too late for a start by any clock. One that knows it says so, or
    * sends its result once more (this server may have been restored from a backup); one that does not refuses.
    */
   const askWhatBecame = async (command: OpenCommand): Promise<void> => {
     const session = sessionOf(command.agentId)
     if (!session) return
     command.offeredMs = now()
-    session.send(await offerOf(store, command, command.createdAt))
+    session.send(await offerOf(store, command, longAgo))
   }
 
   const sendCancel = (command: OpenCommand): void => {

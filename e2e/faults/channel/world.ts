@@ -54,6 +54,7 @@ export class World {
   #link: Link | undefined
   #instance = 0
   #killed = false
+  #lives = 0
 
   private constructor(
     readonly disk: ServerDisk,
@@ -306,9 +307,10 @@ export class World {
     this.#disconnect()
     await this.agent.kill()
     await this.settle()
-    if (this.forgetful) await rm(join(this.machine.stateDir, 'attempts'), { recursive: true, force: true })
+    // Its runners still write where they began.
+    const stateDir = this.forgetful ? `${this.machine.stateDir}-${++this.#lives}` : this.machine.stateDir
     this.agent = await startAgentSide(
-      this.machine,
+      { ...this.machine, stateDir },
       World.#channelOf(() => this),
     )
   }
