@@ -138,7 +138,10 @@ function build(
   for (const path of filesOf(root)) utimesSync(join(root, path), date, date)
   const file = join(out, `${name}_${debian}_${architecture}.deb`)
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(seconds) }
-  execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', root, file], { env, stdio: 'pipe' })
+  execFileSync('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z6', '--build', root, file], {
+    env,
+    stdio: 'pipe',
+  })
   console.log(file)
 }
 

@@ -12,7 +12,7 @@ import { createReleases, type Releases } from './releases.ts'
 const problem = aptRootProblem() ?? bootProblem() ?? networkProblem()
 if (problem !== undefined) console.warn(`Skipped: the Debian packages. ${problem}`)
 
-describe.skipIf(problem !== undefined)('the Debian packages on a clean machine', () => {
+describe.skipIf(problem !== undefined)('the Debian packages on a clean machine', { timeout: 600_000 }, () => {
   let releases: Releases
   let network: Network
   let machine: Machine
