@@ -34,6 +34,7 @@ License: MIT
  provided "as is", without warranty of any kind.
 `
 
+const oldest = Date.UTC(2020, 0, 1) / 1000
 const architectures = { x64: 'amd64', arm64: 'arm64', arm: 'armhf' }
 const options = {
   archive: { type: 'string' },
@@ -55,7 +56,8 @@ function main(archive, out) {
     execFileSync('tar', ['-xzf', archive, '-C', server, '--strip-components=1', '--no-same-owner'])
     const version = readFileSync(join(server, 'VERSION'), 'utf8').trim()
     const [, cpu] = readFileSync(join(server, 'NODE_ABI'), 'utf8').trim().split(' ')
-    const seconds = Math.floor(statSync(join(server, 'VERSION')).mtimeMs / 1000)
+    // dpkg takes files from before it existed for a mistake.
+    const seconds = Math.max(oldest, Math.floor(statSync(join(server, 'VERSION')).mtimeMs / 1000))
     const common = { version, seconds, architecture: architectures[cpu] ?? cpu, out, stage }
     build(common, {
       name: 'fleetupdate-server',
@@ -156,6 +158,9 @@ function overridesOf(name) {
     '# Bundled programs of Node with their native parts, as the release was signed; what is installed from them goes to /opt/orchestrator.',
     ...[
       'embedded-library',
+      // The installer asks questions only on a terminal and without NO_PROMPT, which is set; the agent's programs are shell and Node in one file.
+      'read-in-maintainer-script',
+      'shell-script-fails-syntax-check',
       'unstripped-binary-or-object',
       'source-is-missing',
       'package-contains-documentation-outside-usr-share-doc',
