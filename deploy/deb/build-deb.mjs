@@ -124,7 +124,7 @@ function build(
     `Architecture: ${architecture}`,
     'Maintainer: FleetUpdate <fleetupdate@localhost>',
     `Installed-Size: ${Math.ceil(bytes / 1024)}`,
-    'Depends: libc6, libstdc++6, systemd, passwd, util-linux, tar, gzip',
+    'Depends: libc6, libstdc++6, systemd, passwd',
     'Section: admin',
     'Priority: optional',
     `Description: ${summary}`,
@@ -158,6 +158,7 @@ function overridesOf(name) {
     '# Bundled programs of Node with their native parts, as the release was signed; what is installed from them goes to /opt/orchestrator.',
     ...[
       'embedded-library',
+      'bogus-mail-host',
       // The installer asks questions only on a terminal and without NO_PROMPT, which is set; the agent's programs are shell and Node in one file.
       'read-in-maintainer-script',
       'shell-script-fails-syntax-check',
