@@ -8,8 +8,14 @@ import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** Programs that are started by their name: by people, by sudo, by the helper's socket. */
-const programs = { main: 'main.js', 'root-helper': 'root-helper', 'agent-updater': 'agent-updater' }
+/** The programs, and the names by which people, sudo, systemd and each other start them. */
+const programs = {
+  main: 'main.js',
+  'root-helper': 'root-helper',
+  'agent-updater': 'agent-updater',
+  'bundle-keeper': 'bundle-keeper',
+  'executor-process': 'executor-process.js',
+}
 
 // A machine may have no `node` in root's path, only the one that was installed beside these files. Read as a shell script, the second line
 // finds it; read as JavaScript, it is a string and a comment.
@@ -21,14 +27,18 @@ const anyNode = `#!/bin/sh
 export async function buildAgent(outdir = join(here, 'dist'), { version } = {}) {
   await rm(outdir, { recursive: true, force: true })
   const schemas =
-    /[\\/](sdk[\\/]src[\\/](protocol[\\/]frames|contract[\\/]manifest|bundle[\\/]agent-release)|agent[\\/]src[\\/]schemas)\.ts$/
+    /[\\/](sdk[\\/]src[\\/](protocol[\\/]frames|contract[\\/]manifest|bundle[\\/](statement|envelope-schema|agent-release))|agent[\\/]src[\\/]schemas)\.ts$/
   const { metafile } = await build({
     absWorkingDir: here,
     entryPoints: {
       main: 'src/main.ts',
       'root-helper': 'src/privilege/root-helper.ts',
       'agent-updater': 'src/update/agent-updater.ts',
+      'bundle-keeper': 'src/keeper/bundle-keeper.ts',
+      'executor-process': 'src/isolation/executor-process.ts',
     },
+    // A program of root makes no code at run time.
+    alias: { 'typebox/compile': './src/keeper/compile.ts' },
     outdir,
     bundle: true,
     platform: 'node',

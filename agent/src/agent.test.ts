@@ -30,7 +30,7 @@ afterEach(async () => {
 async function prepare(): Promise<void> {
   dir = mkdtempSync(join(tmpdir(), 'agent-'))
   server = await startTestServer(psk)
-  writeExecutor(join(dir, 'executors'), {
+  writeExecutor(join(built, 'executors'), {
     id: 'demo',
     contract: {
       facts: { answer: { type: 'integer' } },
@@ -67,7 +67,7 @@ export default {
     server_url: server.url,
     psk,
     state_dir: join(dir, 'state'),
-    executors: [join(dir, 'executors')],
+    executors: [join(built, 'executors')],
   }
   const lines = Object.entries(agent).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(join(dir, 'config.yaml'), `agent:\n${lines.join('\n')}\n`)

@@ -1,20 +1,27 @@
-import { join } from 'node:path'
+import { realpath } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
-import { type AgentFrameOf, limits } from '@fleetupdate/sdk/protocol'
+import { type AgentFrameOf, type ExecutorReport, limits } from '@fleetupdate/sdk/protocol'
 import type { ServiceNotice } from '@fleetupdate/sdk/service'
 import { backoffMs, pause } from './backoff.ts'
+import { loadBuiltIns } from './built-in-executors.ts'
 import { writeCheckedIn } from './checked-in.ts'
 import { createServerClock } from './clock.ts'
 import type { AgentConfig } from './config.ts'
 import { createConnection, type Outbox } from './connection.ts'
+import { createDelivery } from './delivery/delivery.ts'
+import { createDownloads } from './delivery/download.ts'
+import { createKeeperClient } from './delivery/keeper-client.ts'
+import { createUnsignedExecutors } from './delivery/unsigned-executors.ts'
 import { createDispatcher } from './dispatcher.ts'
 import { enrol } from './enrol.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
 import { createExecutorContext } from './executor-context.ts'
-import { type ExecutorHost, type HostedExecutor, loadExecutors } from './executor-host.ts'
+import { createExecutorHost, type ExecutorHost, type HostedExecutor } from './executor-host.ts'
 import { createFacts } from './facts.ts'
 import { createHttp, type SendHttp } from './http-request.ts'
 import { assertConfigured, createIdentityStore, type Identity, type IdentityStore } from './identity.ts'
+import type { StartIsolated } from './isolation/isolated-process.ts'
 import { openJournal } from './journal.ts'
 import { createKeyring } from './keyring.ts'
 import { createPolicy } from './policy.ts'
@@ -23,7 +30,7 @@ import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.t
 import { createProbeMemory } from './privilege/probe-memory.ts'
 import { readBootId } from './process-record.ts'
 import { createRunnerStart } from './runner-start.ts'
-import { createSignedHttp } from './signed-http.ts'
+import { createSignedHttp, type SignedHttp } from './signed-http.ts'
 import { openTicketFile } from './ticket-file.ts'
 
 /** Where this agent is installed, and what kind of machine it is on. */
@@ -35,9 +42,12 @@ export interface Installation {
   /** The agent's main module, for runners. */
   readonly main: string
   readonly helper: string
-  readonly executors: string
+  /** Folders whose executors came with the agent; all others are somebody else's. */
+  readonly builtIn: readonly string[]
   readonly way: PrivilegedWay['kind']
   readonly systemd: boolean
+  /** How executors that did not come with the agent are started here. */
+  startIsolated(way: PrivilegedWay): StartIsolated
 }
 
 const sweepMs = 6 * 3_600_000
@@ -56,11 +66,16 @@ export async function runAgent(
     signal,
   }: { readonly log: Log; readonly notice: ServiceNotice; readonly signal: AbortSignal },
 ): Promise<void> {
-  const folders = config.executors ?? [installation.executors]
+  const ownFolders = await realPaths(installation.builtIn)
+  const folders = config.executors ? await realPaths(config.executors) : ownFolders
   const send = createHttp(config.serverUrl, signal, config.ca)
-  const executors = await loadExecutors(folders, log)
-  const loaded = executors.all.filter(({ reason }) => reason === undefined)
+  const builtIns = await loadBuiltIns(
+    folders.filter((path) => ownFolders.includes(path)),
+    log,
+  )
+  const loaded = builtIns.filter(({ reason }) => reason === undefined)
   log.info(`Executors: ${loaded.map(({ id, version }) => `${id} ${version}`).join(', ') || 'none'}.`)
+  const executors = createExecutorHost(builtIns, log)
   const store = createIdentityStore(config.stateDir, log)
   // Also where it is not enrolled yet: then it waits for its server, and that is no fault.
   let isTurning = (): boolean => true
@@ -88,7 +103,7 @@ export async function runAgent(
     send: (frame) => connection.send(frame),
   }
   const facts = createFacts({
-    executors: executors.all,
+    executors: () => executors.all,
     intervalMs: config.pollIntervalMs,
     context: (executor, until) =>
       factContext(executor, {
@@ -109,16 +124,38 @@ export async function runAgent(
     outbox,
     startRunner: createRunnerStart({ node: [installation.node], main: installation.main }, way, log),
     policy,
+    isComing: (plugin) => delivery.isComing(plugin),
     commandEnded(plugin) {
       probes.forget()
       facts.refresh(plugin).catch((error) => log.error(describeError(error)))
     },
     log,
   })
+  const http = (key: Identity): SignedHttp => createSignedHttp(send, { url: config.serverUrl, clock }, key)
+  const start = installation.startIsolated(way)
+  const settings = dirname(config.file)
+  const delivery = createDelivery({
+    ...{ host: executors, stateDir: config.stateDir, settings, start, log, signal },
+    keeper: createKeeperClient({
+      ...{ way, settings, stateDir: config.stateDir, node: installation.node, main: installation.main },
+      store: keeperStore(config, installation),
+    }),
+    downloads: createDownloads(() => http(keys.identity), config.stateDir, signal),
+    unsigned: createUnsignedExecutors(
+      folders.filter((path) => !ownFolders.includes(path)),
+      { start, log },
+    ),
+    inUse: () => dispatcher.bundlesInUse(),
+  })
+  executors.onChange(() => {
+    probes.forget()
+    outbox.send({ type: 'executors', executors: reportsOf(executors) })
+    facts.refresh('').catch((error) => log.error(describeError(error)))
+  })
   const connection = createConnection({
     serverUrl: config.serverUrl,
     ca: config.ca,
-    http: (key) => createSignedHttp(send, { url: config.serverUrl, clock }, key),
+    http,
     keys,
     clock,
     hello: () => ({
@@ -128,6 +165,7 @@ export async function runAgent(
     storeTicket: ticket.store,
     opened(welcome) {
       notice.status(`Connected to ${config.serverUrl}`)
+      if (welcome.wanted) delivery.wanted(welcome.wanted)
       facts.opened(welcome.factRevision)
       dispatcher.opened()
       const at = new Date().toISOString()
@@ -136,6 +174,7 @@ export async function runAgent(
     },
     received(frame) {
       if (frame.type === 'ack' && frame.facts !== undefined) facts.acknowledged(frame.facts)
+      if (frame.type === 'executors') delivery.wanted(frame.wanted)
       dispatcher.received(frame)
     },
     log,
@@ -143,7 +182,13 @@ export async function runAgent(
   })
   isTurning = () => connection.isTurning
   await dispatcher.recover()
-  await Promise.all([connection.run(), facts.run(), sweepNowAndThen(journal, { log, signal })])
+  await delivery.recover()
+  await Promise.all([
+    connection.run(),
+    facts.run(),
+    delivery.run(),
+    sweepNowAndThen(journal, { log, signal }),
+  ])
   await dispatcher.close()
 }
 
@@ -198,6 +243,11 @@ async function identify(config: AgentConfig, surroundings: Surroundings): Promis
   return undefined
 }
 
+/** The same folder must be known as the same, by whatever links it was named. */
+function realPaths(paths: readonly string[]): Promise<readonly string[]> {
+  return Promise.all(paths.map((path) => realpath(path).catch(() => resolve(path))))
+}
+
 function missingId({ file }: AgentConfig): Error {
   const fix = 'Give this machine a name of letters, digits, dots and dashes.'
   return agentError('FLT_AGENT_CONFIG_INVALID', { file, key: 'agent.id', problem: 'is missing', fix })
@@ -214,22 +264,35 @@ function helloFrame(
     protocol: limits.protocol,
     agentVersion: version,
     bootId: readBootId() || bootIdUnknown,
-    executors: executors.all.slice(0, 256).map(({ id, version: own, contractHash, reason }) => ({
-      id,
-      version: own,
-      contractHash,
-      ...(reason === undefined ? { health: 'ok' } : { health: 'failed', reason: reason.slice(0, 4000) }),
-    })),
+    executors: reportsOf(executors),
     attempts,
     ...(config.apps.length === 0 ? {} : { apps: [...config.apps] }),
   }
 }
 
+function reportsOf({ all }: ExecutorHost): ExecutorReport[] {
+  return all.slice(0, 256).map(({ id, version, contractHash, reason, trust, publisher }) => ({
+    ...{ id, version, contractHash, trust },
+    ...(publisher === undefined ? {} : { publisher }),
+    ...(reason === undefined ? { health: 'ok' } : { health: 'failed', reason: reason.slice(0, 4000) }),
+  }))
+}
+
+/** Root's own place where root keeps bundles for an installed agent; else below the agent's state. */
+function keeperStore({ file, stateDir }: AgentConfig, { uid }: Installation): string {
+  return uid === 0 && file.startsWith('/etc/') ? '/var/lib/orchestrator-helper' : join(stateDir, 'kept')
+}
+
 function factContext(
-  { id, manifest }: HostedExecutor,
+  { id, manifest, isolated }: HostedExecutor,
   settings: Omit<Parameters<typeof createExecutorContext>[0], 'manifest'>,
 ) {
-  return createExecutorContext({ ...settings, manifest: manifest ?? { id, sdk: '1' } })
+  const known = manifest ?? { id, sdk: '1' }
+  // Programs of an isolated executor run inside its own process; only what becomes root is started from here.
+  const own = isolated
+    ? { manifest: { ...known, programs: [] }, bundle: isolated.bundle }
+    : { manifest: known }
+  return createExecutorContext({ ...settings, ...own })
 }
 
 async function sweepNowAndThen(

@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly warnings: readonly string[]
 }
 
+export const defaultConfigFile = '/etc/orchestrator-agent/config.yaml'
+
 export type Environment = Readonly<Record<string, string | undefined>>
 
 type Key = keyof typeof ConfigKeys
@@ -54,7 +56,7 @@ const variables: Readonly<Partial<Record<Key, string>>> = {
  * FLT_AGENT_CONFIG_… with the key and the fix.
  */
 export async function readConfig(env: Environment): Promise<AgentConfig> {
-  const file = env.AGENT_CONFIG || '/etc/orchestrator-agent/config.yaml'
+  const file = env.AGENT_CONFIG || defaultConfigFile
   const warnings: string[] = []
   const top = await readYaml(file, env)
   const agent = section(file, top)

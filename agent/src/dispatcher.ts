@@ -5,7 +5,7 @@ import { createCheck } from './check.ts'
 import type { ServerClock } from './clock.ts'
 import type { Outbox } from './connection.ts'
 import { describeError } from './errors.ts'
-import type { ExecutorHost } from './executor-host.ts'
+import type { ExecutorHost, HostedExecutor } from './executor-host.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { Policy } from './policy.ts'
 import type { PrivilegedWay } from './privilege/privilege.ts'
@@ -13,7 +13,7 @@ import type { StartRunner } from './runner-start.ts'
 
 export interface DispatcherOptions {
   readonly journal: Journal
-  readonly executors: ExecutorHost
+  readonly executors: Pick<ExecutorHost, 'find'>
   readonly executorFolders: readonly string[]
   readonly configFile: string
   readonly way: PrivilegedWay['kind']
@@ -21,6 +21,8 @@ export interface DispatcherOptions {
   readonly outbox: Outbox
   readonly startRunner: StartRunner
   readonly policy: Policy
+  /** The executor of this plugin is on its way: its commands may be offered again. */
+  isComing?(plugin: string): boolean
   /** A command of this plugin ended. */
   commandEnded(plugin: string): void
   readonly log: Log
@@ -32,6 +34,8 @@ export interface Dispatcher {
   recover(): Promise<void>
   opened(): void
   received(frame: ServerFrame): void
+  /** SHA-256 of the bundles that attempts which have not ended need. */
+  bundlesInUse(): readonly string[]
   /** For `hello`: accepted, result not acknowledged. */
   attempts(): AgentFrameOf<'hello'>['attempts']
   close(): Promise<void>
@@ -95,6 +99,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!(clock.nowMs() <= Date.parse(offer.notAfter)))
       return reject(offer, 'expired', 'The offer came too late.')
     const hosted = options.executors.find(offer.plugin)
+    if (!hosted?.executor && options.isComing?.(offer.plugin))
+      return reject(offer, 'busy', `The executor "${offer.plugin}" is on its way to this machine.`)
     if (!hosted)
       return reject(offer, 'unavailable', `No executor "${offer.plugin}" is installed on this machine.`)
     const { executor, contract } = hosted
@@ -121,13 +127,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const lane = command.lane ?? offer.lane
     if (isTaken(commandId, lane))
       return reject(offer, 'busy', 'Something that must end first still runs here.')
-    await begin(offer, hosted.folder, lane)
+    await begin(offer, hosted, lane)
   }
-  const begin = async (offer: Offer, folder: string, lane: string | undefined): Promise<void> => {
+  const begin = async (offer: Offer, hosted: HostedExecutor, lane: string | undefined): Promise<void> => {
     const { commandId, epoch, plugin, command, input, timeoutSeconds, endless, precondition, expiresAt } =
       offer
+    const { folder, isolated, contract } = hosted
+    const safePoint = contract?.commands[command]?.cancel === 'safe-point'
     const request = {
       ...{ commandId, epoch, plugin, command, input, timeoutSeconds, endless, expiresAt, folder },
+      ...(isolated ? { isolated: { ...isolated, safePoint } } : {}),
       ...(lane === undefined ? {} : { lane }),
       ...(precondition === undefined ? {} : { precondition }),
       startedAt: new Date(clock.nowMs()).toISOString(),
@@ -188,6 +197,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (frame.type === 'ack' && frame.commandId !== undefined && frame.epoch !== undefined)
         live.get(keyOf({ commandId: frame.commandId, epoch: frame.epoch }))?.acknowledged(frame)
     },
+    bundlesInUse: () =>
+      [...live.values()]
+        .filter((one) => !one.hasEnded)
+        .flatMap(({ entry }) => entry.request?.isolated?.bundle ?? []),
     attempts: () =>
       [...live.values()].slice(0, mostReported).map(({ entry }) => {
         const { commandId, epoch, startedAt } = entry

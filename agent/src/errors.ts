@@ -31,8 +31,10 @@ export const catalogue = {
   },
   FLT_AGENT_USAGE: {
     status: 500,
-    message: 'Unknown command "{command}". Use: fleetupdate-agent [run | enroll | doctor [--json] | version]',
+    message:
+      'Unknown command "{command}". Use: fleetupdate-agent [run | enroll | doctor [--json] | trust … | version]',
   },
+  FLT_AGENT_TRUST: { status: 500, message: 'Trust was not changed: {problem}.\n{usage}' },
   FLT_ENROL_SECRET_MISSING: {
     status: 500,
     message:
@@ -54,6 +56,23 @@ export const catalogue = {
     message: 'What answers at {url} did not prove to be the server this agent enrolled with: {problem}.',
   },
   FLT_EXECUTOR_INVALID: { status: 500, message: 'The executor in {folder} cannot be used: {problem}.' },
+  FLT_DELIVERY_FAILED: {
+    status: 502,
+    message: 'The executor "{id}" cannot be fetched from the server: {problem}. It is tried again.',
+  },
+  FLT_DELIVERY_KEEPER: {
+    status: 500,
+    message: 'The bundle keeper of this machine does not answer: {problem}',
+  },
+  FLT_EXECUTOR_MODIFIED: {
+    status: 500,
+    message:
+      'The module of the executor "{id}" is not the one that was signed any more. Remove the stored bundle; it is fetched again.',
+  },
+  FLT_EXECUTOR_ISOLATED: {
+    status: 500,
+    message: 'The executor "{id}" failed in its own process: {problem}.',
+  },
   FLT_EXECUTOR_DUPLICATE: {
     status: 500,
     message: 'The executor "{id}" in {folder} is ignored: {first} has the same id. Remove one of them.',

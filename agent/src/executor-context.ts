@@ -25,7 +25,8 @@ export function createExecutorContext(settings: ContextSettings): ExecutorContex
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Whether a path exists on this host. */
+export async function exists(path: string): Promise<boolean> {
   try {
     await access(path)
     return true
@@ -36,7 +37,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** Reads to the end or to the limit: files below /proc have no size that could be asked beforehand. */
-async function readFile(path: string): Promise<string | undefined> {
+export async function readFile(path: string): Promise<string | undefined> {
   const file = await open(path, 'r').catch((error) => {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
     throw error

@@ -46,8 +46,16 @@ export async function readExecutorPackage(folder: string, id: string): Promise<E
 /** Loads the module of an executor and checks that its default export fits its contract and manifest. Throws FLT_EXECUTOR_INVALID. */
 export async function loadExecutor({ folder, manifest, entry }: ExecutorPackage): Promise<Executor> {
   const module: unknown = await import(/* @vite-ignore */ pathToFileURL(entry).href)
+  return assertExecutor(module, { id: manifest.id, folder })
+}
+
+/** The executor that a module exports as default. Throws FLT_EXECUTOR_INVALID where there is none, or it does not fit its contract. */
+export function assertExecutor(
+  module: unknown,
+  { id, folder }: { readonly id: string; readonly folder: string },
+): Executor {
   const executor = isRecord(module) ? module.default : undefined
-  const problem = executorProblem(executor, manifest.id)
+  const problem = executorProblem(executor, id)
   if (problem !== undefined) throw invalid(folder, problem)
   if (!isExecutor(executor)) throw invalid(folder, 'its module has no executor as default export')
   return executor

@@ -9,6 +9,8 @@ import { childProgram, findProgram, type Program, startProcess, supervise } from
 
 export interface RunSettings {
   readonly manifest: Manifest
+  /** SHA-256 of the bundle the executor came in; undefined where it came with the agent. */
+  readonly bundle?: string | undefined
   readonly way: PrivilegedWay
   /** Ends what may be ended. */
   readonly signal: AbortSignal
@@ -37,11 +39,11 @@ export function createRun(settings: RunSettings): Run {
     if (path === undefined) throw agentError('FLT_RUN_MISSING', { program })
     const asRoot = privilege !== undefined && (settings.way.kind !== 'none' || !declared)
     if (asRoot && options.input !== undefined) throw agentError('FLT_RUN_INPUT', { program })
-    if (output !== undefined) writeSync(output.fd, `$ ${[program, ...args].map(quoted).join(' ')}\n`)
+    if (output !== undefined) writeSync(output.fd, `$ ${shownCommand(program, args)}\n`)
 
     const result = await start(settings, path, args, options, asRoot ? privilege : undefined)
     if ((options.okCodes ?? [0]).includes(result.exitCode) && result.signal === null) return result
-    throw failure(program, result)
+    throw runFailure(program, result)
   }
 }
 
@@ -60,7 +62,7 @@ async function start(
     const files = capture?.files ?? { out: output?.path ?? '', err: output?.path ?? '' }
     const { statusFile: status } = options
     const program = await way.run({
-      ...{ plugin: manifest.id, privilege, args, cwd: options.cwd },
+      ...{ plugin: manifest.id, bundle: settings.bundle, privilege, args, cwd: options.cwd },
       files: { ...files, ...(status === undefined ? {} : { status }) },
     })
     const result = await supervised(settings, options, program, path)
@@ -117,7 +119,7 @@ async function supervised(
 }
 
 /** The error carries what the program said, for executors that read it. */
-function failure(program: string, { exitCode, signal, stdout, stderr }: RunResult): Error {
+export function runFailure(program: string, { exitCode, signal, stdout, stderr }: RunResult): Error {
   const ending = signal === null ? `exit code ${exitCode}` : `signal ${signal}`
   const last = stderr.trim().split('\n').at(-1) ?? ''
   const detail = last === '' ? '.' : `: ${last}`
@@ -126,6 +128,11 @@ function failure(program: string, { exitCode, signal, stdout, stderr }: RunResul
     { program, ending, detail },
     { details: { program, exitCode, signal, stdout, stderr } },
   )
+}
+
+/** A started program as one line for people. */
+export function shownCommand(program: string, args: readonly string[]): string {
+  return [program, ...args].map(quoted).join(' ')
 }
 
 function quoted(argument: string): string {

@@ -39,12 +39,13 @@ function facts(sources: Record<string, Source>): Facts {
       contractHash: '',
       manifest: undefined,
       reason: undefined,
+      trust: 'built-in',
       contract,
     },
     executor: { contract, facts: sources, commands: {} },
   }
   return createFacts({
-    executors: [hosted],
+    executors: () => [hosted],
     intervalMs: 60_000,
     context: (_executor, signal) =>
       createExecutorContext({

@@ -9,7 +9,8 @@ import { agentError, describeError } from './errors.ts'
 import type { HostedExecutor } from './executor-host.ts'
 
 export interface FactsOptions {
-  readonly executors: readonly HostedExecutor[]
+  /** Asked at the beginning of each round. */
+  executors(): readonly HostedExecutor[]
   /** Time between two rounds. */
   readonly intervalMs: number
   context(executor: HostedExecutor, signal: AbortSignal): ExecutorContext
@@ -51,12 +52,22 @@ interface Fact {
 /** The facts of the executors that loaded. Values live in memory alone: after a restart all are observed and sent anew. */
 export function createFacts(options: FactsOptions): Facts {
   const { outbox, log, signal, collectorTimeoutMs = 30_000 } = options
-  const groups = options.executors.map((executor) => ({ executor, facts: factsOf(executor) }))
-  const all = groups.flatMap(({ facts }) => facts)
+  let groups: readonly { readonly executor: HostedExecutor; readonly facts: readonly Fact[] }[] = []
+  let all: readonly Fact[] = []
   let revision = 0
   let acknowledged = 0
   let round: Promise<void> = Promise.resolve()
 
+  /** Takes in what was loaded since, and drops what is not there any more. */
+  const follow = (): void => {
+    groups = options
+      .executors()
+      .map(
+        (executor) =>
+          groups.find((group) => group.executor === executor) ?? { executor, facts: factsOf(executor) },
+      )
+    all = groups.flatMap(({ facts }) => facts)
+  }
   const collectGroup = async (
     { executor, facts }: (typeof groups)[number],
     forced: boolean,
@@ -120,6 +131,7 @@ export function createFacts(options: FactsOptions): Facts {
   const collectAll = (forced?: string): Promise<void> => {
     // One round after the other: a round that was asked for meanwhile begins when this one ended.
     round = round.then(async () => {
+      follow()
       await Promise.all(groups.map((group) => collectGroup(group, group.executor.id === forced)))
     })
     return round

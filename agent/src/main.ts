@@ -8,16 +8,19 @@ import { fileURLToPath } from 'node:url'
 import { FleetError, type Log } from '@fleetupdate/sdk'
 import { createServiceNotice } from '@fleetupdate/sdk/service'
 import { enrolAnew, type Installation, runAgent } from './agent.ts'
-import { type AgentConfig, readConfig } from './config.ts'
+import { type AgentConfig, defaultConfigFile, readConfig } from './config.ts'
 import { examine } from './doctor/doctor.ts'
 import { findingLines } from './doctor/finding.ts'
 import { agentError, describeError, errorCode } from './errors.ts'
+import type { StartIsolated } from './isolation/isolated-process.ts'
+import { createStartIsolated } from './isolation/start-process.ts'
 import { createLog } from './log.ts'
 import { helperSocket } from './privilege/helper-line.ts'
-import { createPrivilegedWay } from './privilege/privilege.ts'
+import { createPrivilegedWay, type PrivilegedWay } from './privilege/privilege.ts'
 import { childProgram, findProgram, startProcess } from './run.ts'
 import { runAttempt } from './runner/runner.ts'
 import { lockState } from './state-lock.ts'
+import { runTrustCommand } from './trust-command.ts'
 import { version } from './version.ts'
 
 // The process edge: the only file that looks at arguments and environment, handles signals and sets the exit code.
@@ -26,6 +29,8 @@ const main = fileURLToPath(import.meta.url)
 const folder = dirname(main)
 const helper = join(folder, 'root-helper')
 const systemd = existsSync('/run/systemd/system')
+/** The second is where they lie in a checkout. */
+const builtIn = [join(folder, 'executors'), join(folder, '../../agent-plugins')]
 
 /** Exit code of a configuration or a call that cannot work: restarting does not help. */
 const usageCode = 2
@@ -37,6 +42,12 @@ async function start(): Promise<void> {
   if (command === 'run') return run()
   if (command === 'enroll') return enroll()
   if (command === 'doctor') return doctor(argument === '--json')
+  if (command === 'trust')
+    return runTrustCommand(process.argv.slice(3), {
+      folder: dirname(process.env.AGENT_CONFIG || defaultConfigFile),
+      uid: process.getuid?.() ?? 0,
+      print: (line) => void process.stdout.write(`${line}\n`),
+    })
   throw agentError('FLT_AGENT_USAGE', { command: process.argv.slice(2).join(' ') })
 }
 
@@ -82,7 +93,7 @@ async function doctor(asJson: boolean): Promise<void> {
     env: process.env,
     uid: process.getuid?.() ?? 0,
     version,
-    executors: join(folder, 'executors'),
+    builtIn,
     node: { version: process.versions.node, path: process.execPath },
     way: (config) => createPrivilegedWay(installation(config).way, { helper, systemd }),
   })
@@ -119,9 +130,19 @@ async function attempt(dir: string): Promise<void> {
     dir,
     pid: process.pid,
     way: (kind) => createPrivilegedWay(kind, { helper, systemd }),
+    startIsolated: (kind) => isolation(createPrivilegedWay(kind, { helper, systemd })),
     log,
     shutdown,
     crashed: crashed.signal,
+  })
+}
+
+function isolation(way: PrivilegedWay): StartIsolated {
+  const { open } = way
+  return createStartIsolated({
+    ...{ node: process.execPath, main, systemd },
+    throughHelper:
+      open && (({ id: plugin, bundle }, seconds) => open({ verb: 'isolate', plugin, bundle, seconds })),
   })
 }
 
@@ -134,9 +155,10 @@ function installation(config: AgentConfig): Installation {
     node: process.execPath,
     main,
     helper,
-    executors: join(folder, 'executors'),
+    builtIn,
     way: config.privilege === 'auto' ? (asRoot ? 'direct' : throughHelper) : config.privilege,
     systemd,
+    startIsolated: isolation,
   }
 }
 

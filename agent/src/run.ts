@@ -21,6 +21,8 @@ export interface Start {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   readonly stdio: readonly (IOType | number)[]
+  /** The user and group it runs as, by number; only root can say one. */
+  readonly user?: number
 }
 
 /** All a started program finds in its environment. */
@@ -31,13 +33,14 @@ export const fixedEnvironment: Readonly<Record<string, string>> = {
 }
 
 /** Starts a program in a session of its own: no signal for the agent reaches it, and it can be ended with all its children. */
-export function startProcess({ program, args, env, cwd, stdio }: Start): ChildProcess {
+export function startProcess({ program, args, env, cwd, stdio, user }: Start): ChildProcess {
   return spawn(program, args, {
     cwd: cwd ?? '/',
     env: { ...fixedEnvironment, ...env },
     stdio: [...stdio],
     detached: true,
     shell: false,
+    ...(user === undefined ? {} : { uid: user, gid: user }),
   })
 }
 
@@ -71,6 +74,8 @@ export interface Supervision {
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
   readonly input?: string
+  /** Gets what the program writes as it comes; then nothing is collected, and there is no limit. */
+  readonly seen?: (text: string) => void
 }
 
 /**
@@ -97,8 +102,12 @@ export async function supervise(program: Program, options: Supervision): Promise
           timeoutMs,
         )
   const tooMuch = (): void => stop(agentError('FLT_RUN_OUTPUT', { program: name, limit: captureBytes }))
-  const out = collect(program.stdout, tooMuch)
-  const err = collect(program.stderr, tooMuch)
+  const take = (stream: Program['stdout']): (() => string) => {
+    if (!options.seen) return collect(stream, tooMuch)
+    stream?.setEncoding('utf8').on('data', options.seen)
+    return () => ''
+  }
+  const [out, err] = [take(program.stdout), take(program.stderr)]
   try {
     if (signal?.aborted) aborted()
     else signal?.addEventListener('abort', aborted, { once: true })

@@ -108,6 +108,15 @@ export const AttemptRequest = Type.Object({
   config: Type.Optional(Type.String()),
   /** The folder of the executor that runs. */
   folder: Type.String(),
+  /** Set for executors that did not come with the agent: they run in a process of their own, apart from the runner. */
+  isolated: Type.Optional(
+    Type.Object({
+      /** SHA-256 of its bundle, and of its module; absent where nobody signed it. */
+      bundle: Type.Optional(Type.String()),
+      entrySha256: Type.Optional(Type.String()),
+      safePoint: Type.Boolean(),
+    }),
+  ),
   way: Type.Enum(['direct', 'socket', 'sudo', 'none']),
 })
 export type AttemptRequest = Static<typeof AttemptRequest>
@@ -183,3 +192,37 @@ export const HelperAnswer = Type.Object({
   ),
 })
 export type HelperAnswer = Static<typeof HelperAnswer>
+
+/** One bundle in an answer of the bundle keeper: what may run, or why it may not. */
+export const KeptAnswer = Type.Object({
+  sha256: Type.String({ maxLength: 64 }),
+  id: Type.Optional(Type.String({ maxLength: 64 })),
+  version: Type.Optional(Type.String({ maxLength: 64 })),
+  publisher: Type.Optional(Type.String({ maxLength: 64 })),
+  folder: Type.Optional(Type.String({ maxLength: 4096 })),
+  entrySha256: Type.Optional(Type.String({ maxLength: 64 })),
+  state: Type.Optional(Type.Enum(['refused', 'modified', 'missing'])),
+  reason: Type.Optional(Type.String({ maxLength: 8000 })),
+})
+export type KeptAnswer = Static<typeof KeptAnswer>
+
+/** An answer of the bundle keeper, or of the root helper that did not ask it. */
+export const KeeperAnswer = Type.Object({
+  bundles: Type.Optional(Type.Array(KeptAnswer, { maxItems: 1024 })),
+  unsigned: Type.Optional(Type.Enum(['refuse', 'allow'])),
+  problem: Type.Optional(Type.String({ maxLength: 4000 })),
+  failed: Type.Optional(Type.String({ maxLength: 4000 })),
+  refused: Type.Optional(Type.String({ maxLength: 4000 })),
+})
+export type KeeperAnswer = Static<typeof KeeperAnswer>
+
+/** wanted.json: what the server last said it delivers. */
+export const StoredWanted = Type.Array(
+  Type.Object({
+    id: Type.String({ maxLength: 64 }),
+    version: Type.String({ maxLength: 64 }),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    bytes: Type.Integer({ minimum: 1 }),
+  }),
+  { maxItems: 256 },
+)

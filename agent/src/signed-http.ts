@@ -30,6 +30,12 @@ export interface SignedHttp {
     body: unknown,
     options: { timeoutMs: number; signal: AbortSignal },
   ): Promise<SignedAnswer>
+  /** Gets bytes; `query` begins with its question mark. */
+  get(
+    path: string,
+    query: string,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<SignedAnswer & { readonly bytes: Buffer; readonly retryAfterMs: number }>
   /** The headers of a signed upgrade, and its nonce. */
   upgrade(path: string): { readonly headers: SignedHeaders; readonly nonce: string }
   /** Reads the answer to a request that was sent with these headers; corrects the clock where it is told to. */
@@ -45,6 +51,8 @@ export interface RawAnswer {
 }
 
 const refusalCheck = createCheck(ErrorAnswer)
+const mostRetrySeconds = 3600
+const defaultRetryMs = 5000
 
 /** Signs for one identity at one server. */
 export function createSignedHttp(
@@ -57,16 +65,17 @@ export function createSignedHttp(
   const answerKey = deriveKey(identity.root, 'http/s2a', keyId.agentId, keyId.kid)
   const authority = new URL(server.url).host
 
-  const sign = (method: string, path: string, body: Buffer, nonce: string): SignedHeaders => {
+  const sign = (method: string, path: string, body: Buffer, nonce: string, query = '?'): SignedHeaders => {
     const contentType = 'application/json'
-    const parts = { method, authority, path, query: '?', contentType, body }
+    const parts = { method, authority, path, query, contentType, body }
     const created = server.clock.signingSeconds()
     return { 'content-type': contentType, ...signRequest(parts, { created, nonce, keyId }, requestKey) }
   }
   const read = (answer: RawAnswer, requestSignature: string): SignedAnswer => {
     const parts = { status: answer.status, body: answer.body, requestSignature }
     const trusted = verifyResponse(parts, answer.headers, answerKey) === undefined
-    const body = parseJson(answer.body.toString('utf8'))
+    const isBytes = answer.headers['content-type'] === 'application/octet-stream'
+    const body = isBytes ? undefined : parseJson(answer.body.toString('utf8'))
     const refusal = answer.status >= 400 && refusalCheck.accepts(body) ? body : undefined
     if (trusted && refusal?.code === 'FLT_AUTH_CLOCK' && refusal.details?.time !== undefined)
       server.clock.correct(refusal.details.time)
@@ -77,6 +86,19 @@ export function createSignedHttp(
     upgrade(path) {
       const nonce = newNonce()
       return { nonce, headers: sign('GET', path, Buffer.alloc(0), nonce) }
+    },
+    async get(path, query, options) {
+      const body = Buffer.alloc(0)
+      const attempt = async () => {
+        const headers = sign('GET', path, body, newNonce(), query)
+        const request = { method: 'GET', path: `${path}${query}`, headers: { ...headers }, body } as const
+        const answer = await send({ ...request, ...options })
+        const seconds = Number(answer.headers['retry-after'])
+        const retryAfterMs = seconds > 0 && seconds <= mostRetrySeconds ? seconds * 1000 : defaultRetryMs
+        return { ...read(answer, headers.signature), bytes: answer.body, retryAfterMs }
+      }
+      const first = await attempt()
+      return first.trusted && first.refusal?.code === 'FLT_AUTH_CLOCK' ? attempt() : first
     },
     async post(path, value, options) {
       const body = Buffer.from(JSON.stringify(value))

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startAgent } from './load/agent.ts'
@@ -51,10 +51,15 @@ export function createStage(agents: number): Stage {
     return fleet
   })
   const agent = once(async () => {
-    const options = { id: agentId, dir: join(dir, 'agents'), executors: [await plugins()] }
-    const process = await startAgent(await server(), options)
-    defer(() => process.stop())
-    return { id: agentId, process }
+    // As if `lines` came with the agent: what is measured is the way of output, not the isolation of strangers.
+    const program = join(dir, 'agent-program')
+    cpSync(join(process.cwd(), 'agent/dist'), program, { recursive: true })
+    const executors = [join(program, 'executors')]
+    cpSync(await plugins(), join(program, 'executors'), { recursive: true })
+    const options = { id: agentId, dir: join(dir, 'agents'), executors, entry: join(program, 'main.js') }
+    const started = await startAgent(await server(), options)
+    defer(() => started.stop())
+    return { id: agentId, process: started }
   })
   return {
     dir,

@@ -1,6 +1,6 @@
 // `npm start`: the server on embedded SQLite, and an agent for this very machine. Everything is kept in DATA_DIR (default ./data).
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { prepare, root, say } from './setup.mjs'
@@ -105,6 +105,18 @@ function startAgent(psk, delayMs = 1000) {
     ].join('\n'),
     { mode: 0o600 },
   )
+  const trust = join(agentDir, 'trust.yaml')
+  if (!existsSync(trust))
+    writeFileSync(
+      trust,
+      [
+        '# Written once by npm start: on this machine, executors in the folder plugins may run though nobody signed them.',
+        '# Installed agents have no such file, and then run none. See docs/guide/agent.md.',
+        'unsigned: allow',
+        '',
+      ].join('\n'),
+      { mode: 0o600 },
+    )
   const { SERVER_PSK, UI_PASSWORD, UI_PASSWORD_HASH, JWT_SECRET, ...environment } = process.env
   const child = spawn(process.execPath, [join(root, 'agent/dist/main.js')], {
     cwd: root,

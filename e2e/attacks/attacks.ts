@@ -6,6 +6,7 @@ import { crossSiteAttack } from './cases/cross-site.ts'
 import { enrolmentRaceAttack } from './cases/enrolment-race.ts'
 import { headersAttack } from './cases/headers.ts'
 import { loginAttack } from './cases/login.ts'
+import { maliciousBundlesAttack } from './cases/malicious-bundles.ts'
 import { maliciousServerAttack } from './cases/malicious-server.ts'
 import { framesAttack, mutationsAttack } from './cases/mutations.ts'
 import { replayAttack } from './cases/replay.ts'
@@ -30,6 +31,7 @@ export const attacks: readonly Attack[] = [
   revocationAttack,
   cloneAttack,
   maliciousServerAttack,
+  maliciousBundlesAttack,
   loginAttack,
   secretsAttack,
   rootHelperAttack,

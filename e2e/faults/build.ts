@@ -24,6 +24,8 @@ export async function copyBuild(sabotage?: Sabotage): Promise<Build & { dispose(
       await cp(join(repository, 'agent-plugins', id, part), join(folder, 'executors', id, part), {
         recursive: true,
       })
+  // As if it came with the agent: the lab is about commands, not about strangers.
+  await cp(join(folder, 'lab'), join(folder, 'agent/dist/executors/lab'), { recursive: true })
   const build = {
     folder,
     server: join(folder, 'core/dist/main.js'),

@@ -57,9 +57,7 @@ export interface RigOptions {
 /** Starts a server in the fault's folder, without agents. */
 export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig> {
   const { env = {}, dataDir = join(lab.folder, 'data') } = options
-  const executors = join(lab.folder, 'executors')
   mkdirSync(join(dataDir, 'plugins'), { recursive: true, mode: 0o700 })
-  cpSync(lab.build.labPlugin, join(executors, 'lab'), { recursive: true })
   cpSync(lab.build.labPlugin, join(dataDir, 'plugins', 'lab'), { recursive: true })
   const fleet = await startTestFleet({
     serverEntry: lab.build.server,
@@ -80,7 +78,6 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
       const agent = createAgent(id, {
         folder: lab.folder,
         entry: lab.build.agent,
-        executors,
         url: fleet.url,
         ...options,
       })
@@ -107,7 +104,6 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
 interface AgentSettings extends AgentOptions {
   readonly folder: string
   readonly entry: string
-  readonly executors: string
   readonly url: string
 }
 
@@ -120,7 +116,6 @@ function createAgent(id: string, settings: AgentSettings): AgentProcess {
     server_url: settings.url,
     psk,
     state_dir: stateDir,
-    executors: [settings.executors],
     poll_interval: 5,
   }
   const lines = Object.entries(keys).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)

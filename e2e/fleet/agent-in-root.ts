@@ -43,13 +43,12 @@ export function installAgent(
   settings: { id: string; url: string; psk: string; programs?: AgentPrograms },
 ): AgentInRoot {
   const target = join(root.directory, 'opt/fleetupdate')
-  copyAgent(join(target, 'agent'), join(target, 'executors'), settings.programs)
+  copyAgent(join(target, 'agent'), join(target, 'agent/executors'), settings.programs)
   const agent = {
     id: settings.id,
     server_url: settings.url,
     psk: settings.psk,
     state_dir: '/var/lib/orchestrator-agent',
-    executors: ['/opt/fleetupdate/executors'],
     poll_interval: 5,
   }
   const lines = Object.entries(agent).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)

@@ -1,7 +1,8 @@
 import type { Log } from '@fleetupdate/sdk'
+import { loadBuiltIns } from '../built-in-executors.ts'
 import { type AgentConfig, type Environment, readConfig } from '../config.ts'
 import { describeError } from '../errors.ts'
-import { loadExecutors } from '../executor-host.ts'
+import { createExecutorHost } from '../executor-host.ts'
 import { createIdentityStore, type Identity } from '../identity.ts'
 import type { PrivilegedWay } from '../privilege/privilege.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
@@ -13,8 +14,8 @@ export interface DoctorOptions {
   /** Of the user that looks. */
   readonly uid: number
   readonly version: string
-  /** Folder of the executors that came with the agent. */
-  readonly executors: string
+  /** Folders of the executors that came with the agent. */
+  readonly builtIn: readonly string[]
   readonly node: { readonly version: string; readonly path: string }
   way(config: AgentConfig): PrivilegedWay
 }
@@ -37,7 +38,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
   findings.push(finding)
   findings.push(...(await checkLink(config, identity)))
   findings.push(...(await checkLastContact(config)))
-  const executors = await loadExecutors(config.executors ?? [options.executors], silent)
+  const executors = createExecutorHost(await loadBuiltIns(options.builtIn, silent), silent)
   findings.push(...checkExecutors(executors))
   findings.push(...(await checkPrivileges(options.way(config), executors)))
   findings.push(...(await checkPolicy(config, uid)))

@@ -18,6 +18,7 @@ export function createDirectWay({ systemd }: WayOptions): PrivilegedWay {
       }
     },
     startUnit: systemd ? startUnit : undefined,
+    open: undefined,
     probe: async (privileges) =>
       privileges.map(({ plugin, privilege }) => {
         const ok = findProgram(privilege.program) !== undefined

@@ -4,6 +4,7 @@ import { isRunning, recordOf } from '../process-record.ts'
 import type { Program } from '../run.ts'
 import type { HelperAnswer, ProcessRecord } from '../schemas.ts'
 import { askOverSocket, askThroughSudo, type HelperLine } from './helper-line.ts'
+import { openHelper } from './helper-pipe.ts'
 import type { PrivilegedWay, WayOptions } from './privilege.ts'
 
 const probeMs = 20_000
@@ -16,9 +17,10 @@ export function createHelperWay(kind: 'socket' | 'sudo', { helper, systemd }: Wa
     kind === 'socket' ? askOverSocket(request) : askThroughSudo(helper, request)
   return {
     kind,
-    async run({ plugin, privilege, args, files }) {
+    open: (request) => openHelper(kind, helper, request),
+    async run({ plugin, privilege, args, files, bundle }) {
       const { program } = privilege
-      const line = ask({ verb: 'run', plugin, privilege: privilege.id, args, ...files })
+      const line = ask({ verb: 'run', plugin, bundle, privilege: privilege.id, args, ...files })
       const first = await line.next()
       if (!first) throw agentError('FLT_PRIVILEGE_MISSING', { program, missing: line.missing() })
       throwRefusal(first, program)
@@ -33,7 +35,9 @@ export function createHelperWay(kind: 'socket' | 'sudo', { helper, systemd }: Wa
       : undefined,
     async probe(privileges) {
       if (privileges.length === 0) return []
-      const asked = privileges.map(({ plugin, privilege }) => ({ plugin, privilege: privilege.id }))
+      const asked = privileges.map(({ plugin, privilege, bundle }) => ({
+        ...{ plugin, bundle, privilege: privilege.id },
+      }))
       const answer = await once(ask({ verb: 'probe', privileges: asked }), probeMs)
       const { privileges: states = [], refused } = typeof answer === 'string' ? { refused: answer } : answer
       return privileges.map(({ plugin, privilege }, index) => {

@@ -1,5 +1,6 @@
 import type { Privilege, PrivilegeState } from '@fleetupdate/sdk'
 import { agentError } from '../errors.ts'
+import type { Started } from '../isolation/started.ts'
 import type { Program } from '../run.ts'
 import { createDirectWay } from './direct-way.ts'
 import { createHelperWay } from './helper-way.ts'
@@ -10,6 +11,8 @@ export interface PrivilegedStart {
   readonly plugin: string
   readonly privilege: Privilege
   readonly args: readonly string[]
+  /** SHA-256 of the plugin's bundle; undefined where it came with the agent. */
+  readonly bundle?: string | undefined
   /** Absolute paths of existing files in the agent's state folder; they are appended to. `out` and `err` may be the same. */
   readonly files: { readonly out: string; readonly err: string; readonly status?: string }
   readonly cwd?: string | undefined
@@ -17,6 +20,8 @@ export interface PrivilegedStart {
 
 export interface DeclaredPrivilege {
   readonly plugin: string
+  /** As in {@link PrivilegedStart}. */
+  readonly bundle?: string | undefined
   readonly privilege: Privilege
 }
 
@@ -36,6 +41,8 @@ export interface PrivilegedWay {
   run(start: PrivilegedStart): Promise<Program>
   /** Starts a runner in a systemd unit of its own; undefined where this way cannot. */
   readonly startUnit: ((runner: UnitStart) => Promise<UnitAnswer>) | undefined
+  /** A request to the root helper that stays open; undefined where there is no helper. */
+  readonly open: ((request: object) => Started) | undefined
   /** Whether each privilege works without a password, and the exact line or step that is missing. */
   probe(privileges: readonly DeclaredPrivilege[]): Promise<readonly PrivilegeState[]>
 }
@@ -70,6 +77,7 @@ function none({ helper, systemd }: WayOptions): PrivilegedWay {
       throw agentError('FLT_PRIVILEGE_MISSING', { program: privilege.program, missing })
     },
     startUnit: undefined,
+    open: undefined,
     probe: async (privileges) =>
       privileges.map(({ plugin, privilege }) => ({ id: privilege.id, plugin, ok: false, missing })),
   }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   accessSync,
   constants,
@@ -12,7 +13,10 @@ import {
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import process, { argv, env, execPath, exit, getuid, kill, stderr, stdin, stdout } from 'node:process'
-import type { Privilege } from '@fleetupdate/sdk'
+import type { Manifest, Privilege } from '@fleetupdate/sdk'
+import { readRootNames } from '../isolation/root-names.ts'
+import { sandboxCommand } from '../isolation/sandbox.ts'
+import { KeeperRefusal, readKept } from '../keeper/kept-bundle.ts'
 import { matchesArguments } from './match.ts'
 import { openForAppending } from './output-file.ts'
 import { packageRule } from './package-rule.ts'
@@ -21,14 +25,15 @@ import { brokenRule, isOpen } from './policy-rules.ts'
 
 /**
  * The one program through which the unprivileged agent becomes root: systemd starts it for each connection to its socket, or sudo does. It reads
- * one JSON line and does one of three things: `run` a program that a root-owned manifest declares, `start` a runner in its own unit, `probe`
- * whether a privilege would work. It answers JSON lines. Later lines of input, `term` and `kill`, signal the program; neither their end nor a
+ * one JSON line and does one of these things: `run` a program that a root-owned manifest declares, `start` a runner in its own unit, `isolate` the executor
+ * of a stranger, ask the bundle `keeper`, `probe` whether a privilege would work. It answers JSON lines. Later lines of input, `term` and `kill`, signal the program; neither their end nor a
  * SIGTERM does anything, so that nobody's death takes an upgrade along.
  */
 
 const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HOME: '/root' }
 const installation = dirname(realpathSync(argv[1] ?? ''))
 const state = '/var/lib/orchestrator-agent'
+const store = '/var/lib/orchestrator-helper'
 /** The owner's policy counts here too: whoever took the agent over does not get past it. */
 const policyFolder = '/etc/orchestrator-agent'
 /** What began inside a window; only root writes here. */
@@ -74,14 +79,17 @@ async function handle(line: string): Promise<void> {
   if (!isRecord(request)) throw new Refusal('the request is not an object, or too long')
   // Without it there is no policy; with it, nobody else may have taken the policy away.
   if (existsSync(policyFolder)) assertRootOwned(policyFolder)
-  if (request.verb === 'probe') probe(request)
-  else if (request.verb === 'run') run(request, await readPolicy(policyFolder, [0]))
+  if (request.verb === 'probe') await probe(request)
+  else if (request.verb === 'run') await run(request, await readPolicy(policyFolder, [0]))
   else if (request.verb === 'start') start(request, await readPolicy(policyFolder, [0]))
+  else if (request.verb === 'isolate') await isolate(request)
+  else if (request.verb === 'keeper') keeper(request)
   else throw new Refusal('the verb is unknown')
 }
 
-function run({ plugin, privilege: id, args, out, err, status }: Request, policy: HostPolicy): void {
-  const privilege = findPrivilege(plugin, id)
+async function run(request: Request, policy: HostPolicy): Promise<void> {
+  const { plugin, args, out, err, status } = request
+  const privilege = await findPrivilege(request)
   if (!isTextList(args) || !matchesArguments(privilege.args, args))
     throw new Refusal(`the arguments do not fit the privilege "${privilege.id}"`)
   const question = {
@@ -137,19 +145,20 @@ function start({ commandId, epoch }: Request, policy: HostPolicy): void {
 }
 
 /** Answers for each privilege asked for whether it would work. */
-function probe({ privileges }: Request): void {
+async function probe({ privileges }: Request): Promise<void> {
   if (!Array.isArray(privileges) || privileges.length > 1024)
     throw new Refusal('the list of privileges is malformed')
-  const answers = privileges.map((one: unknown) => {
+  const answers = privileges.map(async (one: unknown) => {
     try {
       if (!isRecord(one)) throw new Refusal('the privilege is malformed')
-      assertProgram(findPrivilege(one.plugin, one.privilege).program)
+      assertProgram((await findPrivilege(one)).program)
       return { ok: true }
     } catch (error) {
-      return { ok: false, missing: error instanceof Refusal ? error.message : 'it cannot be checked' }
+      const isKnown = error instanceof Refusal || error instanceof KeeperRefusal
+      return { ok: false, missing: isKnown ? error.message : 'it cannot be checked' }
     }
   })
-  answer({ privileges: answers })
+  answer({ privileges: await Promise.all(answers) })
 }
 
 /** Whether an attempt began inside a window: an upgrade that runs past its end must not lose its right in the middle. */
@@ -162,17 +171,66 @@ function hasBegun(attempt: string, { windows }: HostPolicy): boolean {
   return Date.now() - mtimeMs < begunForMs
 }
 
-function findPrivilege(plugin: unknown, id: unknown): Privilege {
-  if (typeof plugin !== 'string' || plugin.length > 64 || !idPattern.test(plugin))
-    throw new Refusal('the plugin id is malformed')
+/** From the manifest beside this program; only for plugins that have none there, from the bundle that was kept and is checked now. */
+async function findPrivilege({ plugin, privilege, bundle }: Request): Promise<Privilege> {
+  assertPluginId(plugin)
   const file = join(installation, 'executors', plugin, 'package.json')
-  assertRootOwned(file)
-  const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  const declared = isRecord(manifest) && isRecord(manifest.fleetupdate) ? manifest.fleetupdate : {}
+  const isBuiltIn = lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  if (isBuiltIn || bundle === undefined) assertRootOwned(file)
+  const manifest: unknown = isBuiltIn
+    ? JSON.parse(readFileSync(file, 'utf8')).fleetupdate
+    : await keptManifest(plugin, bundle)
+  const declared = isRecord(manifest) ? manifest : {}
   const privileges = declared.id === plugin && Array.isArray(declared.privileges) ? declared.privileges : []
-  const found: unknown = privileges.find((one) => isRecord(one) && one.id === id)
+  const found: unknown = privileges.find((one) => isRecord(one) && one.id === privilege)
   if (!isPrivilege(found)) throw new Refusal(`the executor "${plugin}" declares no such privilege`)
   return found
+}
+
+async function keptManifest(plugin: string, bundle: unknown): Promise<Manifest> {
+  const places = { settings: policyFolder, owners: [0], store, now: Date.now }
+  const { manifest } = (await readKept(places, String(bundle), 'finish')).statement
+  if (manifest.id !== plugin) throw new Refusal('the bundle is of another plugin')
+  return manifest
+}
+
+/** Starts the process of an executor that did not come with the agent where it can do no harm; its lines and the asker's pass through. */
+async function isolate({ plugin, bundle, seconds }: Request): Promise<void> {
+  assertPluginId(plugin)
+  if (typeof seconds !== 'number' || !Number.isInteger(seconds) || seconds < 1 || seconds > 1_000_000)
+    throw new Refusal('the time is malformed')
+  const manifest = bundle === undefined ? undefined : await keptManifest(plugin, bundle)
+  const { network = false, paths = [] } = manifest ?? {}
+  const unit = `fleetupdate-executor-${plugin}-${randomBytes(6).toString('hex')}`
+  const program = join(installation, 'executor-process.js')
+  const wishes = { unit, node: execPath, program, network, paths, seconds, rootNames: readRootNames() }
+  const command = sandboxCommand(wishes)
+  const options = { cwd: '/', env: environment } as const
+  const child = spawn('/usr/bin/systemd-run', command, { ...options, stdio: ['pipe', 'inherit', 'inherit'] })
+  child.on('error', () => refuse('systemd-run cannot be started'))
+  child.on('exit', (code) => exit(code ?? 1))
+  child.stdin.on('error', () => undefined)
+  const kill = (): void => void spawnSync('/usr/bin/systemctl', ['kill', '--signal=KILL', unit], options)
+  stdin.once('end', () => {
+    child.stdin.end()
+    setTimeout(kill, 2000)
+  })
+  obey = (line) => void child.stdin.write(`${line}\n`)
+  for (const line of orders) obey(line)
+}
+
+/** Hands a request to the keeper of bundles, a program of its own. */
+function keeper({ request }: Request): never {
+  const options = { cwd: '/', env: environment, input: `${JSON.stringify(request)}\n`, timeout: 120_000 }
+  const kept = spawnSync(execPath, [join(installation, 'bundle-keeper')], options)
+  if (kept.status !== 0) throw new Refusal('the bundle keeper cannot be started')
+  stdout.write(kept.stdout)
+  return exit(0)
+}
+
+function assertPluginId(plugin: unknown): asserts plugin is string {
+  if (typeof plugin !== 'string' || plugin.length > 64 || !idPattern.test(plugin))
+    throw new Refusal('the plugin id is malformed')
 }
 
 /** A file is trusted when it and every folder above it belong to root and nobody else may write them, and no link leads elsewhere. */
@@ -199,7 +257,11 @@ function assertProgram(program: string): void {
 
 function failed(error: unknown): never {
   if (error instanceof PolicyProblem) return refuse(error.message, true)
-  return refuse(error instanceof Refusal ? error.message : 'the request cannot be carried out')
+  return refuse(
+    error instanceof Refusal || error instanceof KeeperRefusal
+      ? error.message
+      : 'the request cannot be carried out',
+  )
 }
 
 function refuse(reason: string, policy = false): never {

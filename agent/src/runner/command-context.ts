@@ -11,6 +11,8 @@ export interface CommandContextOptions {
   readonly folder: AttemptFolder
   readonly request: AttemptRequest
   readonly manifest: Manifest
+  /** SHA-256 of the bundle the executor came in; undefined where it came with the agent. */
+  readonly bundle: string | undefined
   readonly stopper: Stopper
   readonly way: PrivilegedWay
   /** output.log, opened for appending. */
@@ -25,6 +27,7 @@ export function createCommandContext(options: CommandContextOptions): CommandCon
   const { folder, request, stopper, outputFd, manifest, way, log, privileges, excludes } = options
   const executor = createExecutorContext({
     manifest,
+    bundle: options.bundle,
     way,
     log,
     privileges,

@@ -96,6 +96,9 @@ function attempt(folder: AttemptFolder, signals: { shutdown?: AbortSignal; crash
     dir: folder.dir,
     pid: process.pid,
     way: (kind) => createPrivilegedWay(kind, { helper: '/nowhere/root-helper', systemd: false }),
+    startIsolated: () => () => {
+      throw new Error('nothing is isolated here')
+    },
     log,
     shutdown: signals.shutdown ?? never,
     crashed: signals.crashed ?? never,

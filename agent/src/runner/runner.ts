@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import type { CommandContext, Log } from '@fleetupdate/sdk'
+import type { CommandContext, Log, Manifest } from '@fleetupdate/sdk'
 import {
   type AttemptFolder,
   attemptFolder,
@@ -13,6 +13,8 @@ import {
 import { makeFolder } from '../durable-file.ts'
 import { agentError, describeError, errorCode } from '../errors.ts'
 import { loadExecutor, readExecutorPackage } from '../executor-loader.ts'
+import { isolatedCommand } from '../isolation/isolated-command.ts'
+import { grantedManifest, type StartIsolated } from '../isolation/isolated-process.ts'
 import { createPolicy } from '../policy.ts'
 import { loadPrivileges } from '../privilege/declared.ts'
 import type { PrivilegedWay } from '../privilege/privilege.ts'
@@ -25,6 +27,7 @@ export interface RunnerOptions {
   readonly dir: string
   readonly pid: number
   way(kind: PrivilegedWay['kind']): PrivilegedWay
+  startIsolated(kind: PrivilegedWay['kind']): StartIsolated
   readonly log: Log
   /** SIGTERM of the runner itself: the unit is stopped, the machine shuts down. */
   readonly shutdown: AbortSignal
@@ -80,17 +83,8 @@ async function run(
   stopper: Stopper,
   noted: Noted,
 ): Promise<Verdict> {
-  const source = await readExecutorPackage(request.folder, request.plugin)
-  if (!source) throw agentError('FLT_EXECUTOR_INVALID', { folder: request.folder, problem: 'it is gone' })
-  const executor = await loadExecutor(source)
-  const command = executor.commands[request.command]
-  if (!command)
-    throw agentError('FLT_EXECUTOR_INVALID', {
-      folder: request.folder,
-      problem: `it has no command "${request.command}"`,
-    })
-  const definition: unknown = executor.contract.commands[request.command]
-  stopper.begin(atSafePoints(definition) ? 'safe-point' : 'at-once')
+  const { command, manifest, safePoint } = await findCommand(options, request)
+  stopper.begin(safePoint ? 'safe-point' : 'at-once')
   await makeFolder(folder.work)
   const output = await openOutput(folder)
   const way = watched(options.way(request.way), noted)
@@ -100,7 +94,8 @@ async function run(
     stopper,
     way,
     log: options.log,
-    manifest: source.manifest,
+    manifest,
+    bundle: request.isolated?.bundle,
     outputFd: output.fd,
     privileges: async () => way.probe(await loadPrivileges(request.executors)),
     excludes: excluder(request),
@@ -116,6 +111,41 @@ async function run(
   } finally {
     await output.close().catch(() => undefined)
   }
+}
+
+interface Found {
+  readonly command: (input: unknown, context: CommandContext) => unknown
+  readonly manifest: Manifest
+  readonly safePoint: boolean
+}
+
+/** The function to run: the executor's own, or one that has a process of its own do it. */
+async function findCommand(options: RunnerOptions, request: AttemptRequest): Promise<Found> {
+  const { folder, plugin, command: name, isolated } = request
+  const source = await readExecutorPackage(folder, plugin)
+  if (!source) throw agentError('FLT_EXECUTOR_INVALID', { folder, problem: 'it is gone' })
+  const { manifest, entry } = source
+  if (isolated) {
+    const granted = grantedManifest(manifest, isolated.bundle)
+    const seconds = (request.endless ? 7 * 86_400 : request.timeoutSeconds) + 60
+    const command = isolatedCommand(options.startIsolated(request.way), {
+      source: {
+        id: plugin,
+        manifest: granted,
+        entry,
+        bundle: isolated.bundle,
+        entrySha256: isolated.entrySha256,
+      },
+      command: name,
+      seconds,
+    })
+    // Its programs run inside its own process; only what becomes root is started from here.
+    return { command, manifest: { ...granted, programs: [] }, safePoint: isolated.safePoint }
+  }
+  const executor = await loadExecutor(source)
+  const command = executor.commands[name]
+  if (!command) throw agentError('FLT_EXECUTOR_INVALID', { folder, problem: `it has no command "${name}"` })
+  return { command, manifest, safePoint: atSafePoints(executor.contract.commands[name]) }
 }
 
 /** As the policy says when the attempt begins; the host asks it anew before anything becomes root. */
@@ -180,6 +210,7 @@ async function endLeftovers(folder: AttemptFolder): Promise<void> {
 
 function whenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
 }

@@ -18,6 +18,7 @@ import {
   type ServerFrame,
   sealFrame,
   signResponse,
+  splitTarget,
   type Transcript,
   verifyRequest,
 } from '@fleetupdate/sdk/protocol'
@@ -49,6 +50,8 @@ export interface TestServer {
     loseFinishAnswers: number
     clockOffsetSeconds: number
   }
+  /** What it hands out as bundles, by the hash it says they have. */
+  readonly bundles: Map<string, Buffer>
   readonly enrolled: ReadonlyMap<string, { readonly root: Buffer; readonly kid: string }>
   close(): Promise<void>
 }
@@ -59,6 +62,7 @@ export async function startTestServer(psk: string): Promise<TestServer> {
   const enrolled = new Map<string, { root: Buffer; kid: string }>()
   const open = new Map<string, { root: Buffer; transcript: Transcript }>()
   const outputs = new Map<string, { stored: string; end: number }>()
+  const bundles = new Map<string, Buffer>()
   const listeners = new Set<() => void>()
   const boot = randomUUID()
   const faults: TestServer['faults'] = {
@@ -112,8 +116,7 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     const parts = {
       method: request.method ?? '',
       authority: request.headers.host ?? '',
-      path: request.url ?? '',
-      query: '?',
+      ...splitTarget(request.url ?? ''),
       contentType: request.headers['content-type'] ?? '',
       body,
     }
@@ -128,13 +131,15 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     status: number,
     value: unknown,
   ): void => {
-    const body = Buffer.from(JSON.stringify(value))
+    const isBytes = Buffer.isBuffer(value)
+    const body = isBytes ? value : Buffer.from(JSON.stringify(value))
     const key = deriveKey(who.agent.root, 'http/s2a', who.agentId, who.agent.kid)
     const keyId = { agentId: who.agentId, kid: who.agent.kid }
     const requestSignature = String(request.headers.signature)
     const created = Math.floor(now() / 1000)
     const headers = signResponse({ status, body, requestSignature }, { created, keyId }, key)
-    response.writeHead(status, faults.unsigned ? {} : { ...headers })
+    const type = { 'content-type': isBytes ? 'application/octet-stream' : 'application/json' }
+    response.writeHead(status, faults.unsigned ? type : { ...type, ...headers })
     response.end(body)
   }
   const clockIsOff = (created: number): boolean => Math.abs(created - now() / 1000) > 300
@@ -174,6 +179,16 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     const timer = setTimeout(answer, value.wait * 1000)
     if (value.wait === 0 || pollQueue.length > 0) answer()
     else pollWaiter = answer
+  }
+  const handOut = (request: IncomingMessage, response: ServerResponse): void => {
+    const who = authenticate(request, Buffer.alloc(0))
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://server')
+    const bundle = bundles.get(pathname.split('/').at(-1) ?? '')
+    if (!who) return void plain(response, 401, { code: 'FLT_AUTH_SIGNATURE', message: 'unknown' })
+    if (!bundle)
+      return void answerSigned(request, response, who, 404, { code: 'FLT_DELIVERY_GONE', message: 'gone' })
+    const from = Number(searchParams.get('from'))
+    answerSigned(request, response, who, 200, bundle.subarray(from, from + 512 * 1024))
   }
   const enrol = (response: ServerResponse, body: Buffer): void => {
     const value = JSON.parse(body.toString()) as Record<string, string>
@@ -216,6 +231,7 @@ export async function startTestServer(psk: string): Promise<TestServer> {
       const body = Buffer.concat(parts)
       if (request.url === '/api/agent/enroll') enrol(response, body)
       else if (request.url === '/api/agent/poll') poll(request, response, body)
+      else if (request.url?.startsWith('/api/agent/bundles/')) handOut(request, response)
       else plain(response, 404, { code: 'FLT_HTTP_NOT_FOUND', message: 'nothing' })
     })
   })
@@ -276,6 +292,7 @@ export async function startTestServer(psk: string): Promise<TestServer> {
     frames,
     sessions,
     enrolled,
+    bundles,
     faults,
     send: (frame) => deliver?.(frame),
     output: (commandId) => outputs.get(commandId) ?? { stored: '', end: 0 },

@@ -32,8 +32,9 @@ export class SimAgent extends EventEmitter<{ frame: [ServerFrame] }> {
     this.#cut = new AbortController()
     const options = {
       serverUrl: this.url,
-      http: this.#http,
-      identity: this.identity,
+      http: () => this.#http,
+      keys: { identity: this.identity },
+      storeTicket: async () => undefined,
       ca: undefined,
       hello,
       receive: (frame: ServerFrame): void => void this.emit('frame', frame),

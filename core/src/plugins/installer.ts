@@ -15,7 +15,10 @@ export interface BundleOffer {
   readonly description?: string
   readonly publisher: { readonly keyId: string; readonly key: string }
   readonly expiresAt: string
-  readonly asksFor: Required<Pick<Manifest, 'privileges' | 'programs' | 'paths' | 'routes' | 'dependsOn'>>
+  readonly asksFor: Required<Pick<Manifest, 'privileges' | 'programs' | 'paths' | 'routes' | 'dependsOn'>> & {
+    /** Empty, or one line. */
+    readonly network: readonly string[]
+  }
   /** The version that would be replaced. */
   readonly replaces?: string
 }
@@ -119,6 +122,7 @@ function describe(
     paths = [],
     routes = [],
     dependsOn = [],
+    network = false,
   } = manifest
   return {
     id,
@@ -128,7 +132,7 @@ function describe(
     ...(description === undefined ? {} : { description }),
     publisher: { keyId, key: publisher },
     expiresAt,
-    asksFor: { privileges, programs, paths, routes, dependsOn },
+    asksFor: { privileges, programs, paths, routes, dependsOn, network: network ? ['any address'] : [] },
     ...(replaces === undefined ? {} : { replaces }),
   }
 }

@@ -45,6 +45,7 @@ const hosted: HostedExecutor = {
   executor: { contract: modelContract, facts: {}, commands: {} },
   contract: modelContract,
   reason: undefined,
+  trust: 'built-in',
 }
 
 /** Starts an agent process's worth of journal and dispatcher; `send` answers whether a session is open. */
@@ -58,7 +59,7 @@ export async function startAgentSide(
   const journal = await openJournal(machine.stateDir, { error: () => undefined })
   const dispatcher = createDispatcher({
     journal,
-    executors: { all: [hosted], find: (id) => (id === 'model' ? hosted : undefined), privileges: [] },
+    executors: { find: (id) => (id === 'model' ? hosted : undefined) },
     executorFolders: [],
     configFile: '/nowhere/config.yaml',
     // No policy file stands there: everything may start.

@@ -228,6 +228,10 @@ describe('trust', () => {
     expect(ask({})).toBeUndefined()
     expect(ask({ plugins: ['disk-health'] })).toBeUndefined()
     expect(ask({}, { highestCounter: 10203 })).toBeUndefined()
+    const privileges = [{ id: 'x', reason: 'y', program: '/z', args: [] }]
+    const demanding = { manifest: { ...manifest, privileges, network: true, paths: ['/var/log/apt'] } }
+    expect(ask({ privileges: true, network: true, paths: ['/var/log'] }, {}, demanding)).toBeUndefined()
+    expect(ask({ privileges: ['/z'], network: true }, {}, demanding)).toBeUndefined()
   })
 
   test.each([
@@ -244,6 +248,30 @@ describe('trust', () => {
         { manifest: { ...manifest, privileges: [{ id: 'x', reason: 'y', program: '/z', args: [] }] } },
       ),
       'asks for some',
+    ],
+    [
+      'a program that was not granted',
+      ask(
+        { privileges: ['/usr/sbin/zpool'] },
+        {},
+        { manifest: { ...manifest, privileges: [{ id: 'x', reason: 'y', program: '/z', args: [] }] } },
+      ),
+      'not trusted to start /z as root',
+    ],
+    [
+      'the network',
+      ask({}, {}, { manifest: { ...manifest, network: true } }),
+      'not trusted with the network',
+    ],
+    [
+      'a path beside the granted one',
+      ask({ paths: ['/var/log'] }, {}, { manifest: { ...manifest, paths: ['/var/log', '/var/logs'] } }),
+      'not trusted to read /var/logs',
+    ],
+    [
+      'a way out of the granted path',
+      ask({ paths: ['/var/log/'] }, {}, { manifest: { ...manifest, paths: ['/var/log/../../etc/shadow'] } }),
+      'not trusted to read',
     ],
   ])('refuses %s', (_what, problem, reason) => {
     expect(problem).toContain(reason)

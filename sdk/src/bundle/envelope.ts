@@ -1,21 +1,6 @@
 import { type KeyObject, sign, verify } from 'node:crypto'
-import { type Static, Type } from 'typebox'
+import type { Envelope } from './envelope-schema.ts'
 import { keyIdOf } from './keys.ts'
-
-/** A DSSE envelope with one Ed25519 signature over its payload. */
-export const Envelope = Type.Object(
-  {
-    payloadType: Type.Literal('application/vnd.fleetupdate.bundle+json'),
-    /** Base64. */
-    payload: Type.String(),
-    signatures: Type.Array(
-      Type.Object({ keyid: Type.String(), sig: Type.String() }, { additionalProperties: false }),
-      { minItems: 1, maxItems: 1 },
-    ),
-  },
-  { additionalProperties: false },
-)
-export type Envelope = Static<typeof Envelope>
 
 export const payloadType = 'application/vnd.fleetupdate.bundle+json'
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { Compile } from 'typebox/compile'
-import { Envelope, verifyEnvelope } from './envelope.ts'
+import { verifyEnvelope } from './envelope.ts'
+import { Envelope } from './envelope-schema.ts'
 import { bundleError } from './errors.ts'
 import { importPublicKey, keyIdOf } from './keys.ts'
 import { bundleLimits } from './limits.ts'
@@ -15,6 +16,8 @@ export interface OpenedBundle {
   readonly statement: Statement
   /** Name of the key that signed it. */
   readonly keyId: string
+  /** What carries the signature; kept beside the files, it proves them again. */
+  readonly envelope: ArchiveFile
   /** Exactly the files of the statement. */
   readonly files: readonly ArchiveFile[]
 }
@@ -27,12 +30,16 @@ const statementCheck = Compile(Statement)
  * missing, added, changed or larger than {@link bundleLimits}.
  */
 export function openBundle(bytes: Buffer): OpenedBundle {
-  const [first, ...files] = readTar(unpack(bytes))
+  return openFiles(readTar(unpack(bytes)))
+}
+
+/** The same for a bundle that was unpacked: all its files, `bundle.json` first. */
+export function openFiles([first, ...files]: readonly ArchiveFile[]): OpenedBundle {
   if (first?.path !== envelopePath) throw archive(`${envelopePath} is not first`)
   const { statement, keyId } = readStatement(first.content)
   checkFiles(statement, files)
   checkManifest(statement, files)
-  return { statement, keyId, files }
+  return { statement, keyId, envelope: first, files }
 }
 
 function unpack(bytes: Buffer): Buffer {

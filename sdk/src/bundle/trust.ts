@@ -1,3 +1,4 @@
+import type { Manifest } from '../contract/manifest.ts'
 import type { Statement } from './statement.ts'
 
 /** One publisher a host trusts, as its root-owned trust file says. */
@@ -7,8 +8,12 @@ export interface TrustedPublisher {
   readonly key: string
   /** Ids it may publish; `acme-*` stands for all that begin so. */
   readonly plugins: readonly string[]
-  /** Whether its plugins may ask for privileges. */
-  readonly privileges?: boolean
+  /** Whether its plugins may ask for privileges; a list: only to start these programs. */
+  readonly privileges?: boolean | readonly string[]
+  /** Whether its plugins may dial out. */
+  readonly network?: boolean
+  /** Where given, its plugins may ask to read only these files and folders, and what is below them. */
+  readonly paths?: readonly string[]
   readonly revoked?: boolean
 }
 
@@ -29,9 +34,26 @@ export function trustProblem(statement: Statement, question: TrustQuestion): str
   if (statement.counter < question.highestCounter)
     return `it is older (${statement.counter}) than what this host has seen (${question.highestCounter})`
   if (Date.parse(statement.expiresAt) <= question.nowMs) return `it expired at ${statement.expiresAt}`
-  if ((statement.manifest.privileges ?? []).length > 0 && publisher.privileges !== true)
-    return `${publisher.name} is not trusted with privileges, and it asks for some`
+  return demandProblem(statement.manifest, publisher)
+}
+
+/** Why it asks for more than its publisher is trusted with. */
+function demandProblem(manifest: Manifest, publisher: TrustedPublisher): string | undefined {
+  const { name, privileges = false, network = false, paths } = publisher
+  const asked = (manifest.privileges ?? []).map(({ program }) => program)
+  if (asked.length > 0 && privileges === false)
+    return `${name} is not trusted with privileges, and it asks for some`
+  const program = typeof privileges === 'object' ? asked.find((one) => !privileges.includes(one)) : undefined
+  if (program !== undefined) return `${name} is not trusted to start ${program} as root, and it asks to`
+  if (manifest.network === true && !network)
+    return `${name} is not trusted with the network, and it asks for it`
+  const path = paths && manifest.paths?.find((one) => !paths.some((allowed) => isBelow(one, allowed)))
+  if (path !== undefined) return `${name} is not trusted to read ${path}, and it asks to`
   return undefined
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return !path.split('/').includes('..') && (path === folder || path.startsWith(folder.replace(/\/*$/, '/')))
 }
 
 function covers(pattern: string, id: string): boolean {

@@ -65,6 +65,8 @@ export const Manifest = Type.Object(
     programs: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 64 })),
     /** Files and folders the executor reads. Told to the operator; enforced for third-party executors by the sandbox. */
     paths: Type.Optional(Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 })),
+    /** Whether the executor itself dials out. Told to the operator; a third-party executor has no network without it. */
+    network: Type.Optional(Type.Boolean()),
     /** Exact root paths the server part serves, for example `/api/metrics` or `/api/commands/:id/stream`. */
     routes: Type.Optional(Type.Array(Type.String({ pattern: '^/', maxLength: 200 }), { maxItems: 32 })),
   },

@@ -13,6 +13,8 @@ export interface TestFleetOptions {
   /** More folders whose sub-folders are plugins or executors, used as they are. The server always loads those that come with it. */
   readonly pluginDirs?: readonly string[]
   readonly executorDirs?: readonly string[]
+  /** The trust file (YAML) of the agents. Default: executors that nobody signed may run. */
+  readonly trust?: string
   /** Ids of the agents to start. Default: one, `vm-01`. */
   readonly agents?: readonly string[]
   /** Added to the server's environment. */
@@ -101,7 +103,10 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
     for (const id of options.agents ?? ['vm-01'])
       agents.set(
         id,
-        await startAgent(id, fleet, { executors, entry: options.agentEntry, print: printAs(id) }),
+        await startAgent(id, fleet, {
+          ...{ executors, entry: options.agentEntry, print: printAs(id) },
+          trust: options.trust ?? 'unsigned: allow\n',
+        }),
       )
     await client.until('all agents to be online', async () => {
       const states = await Promise.all([...agents.keys()].map((id) => client.agent(id)))
@@ -118,7 +123,7 @@ export async function startTestFleet(options: TestFleetOptions = {}): Promise<Te
 function startAgent(
   id: string,
   { url, dataDir }: TestFleet,
-  { executors, entry, print }: AgentStart,
+  { executors, entry, print, trust }: AgentStart,
 ): Promise<TestProcess> {
   const stateDir = join(dataDir, 'agents', id)
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
@@ -126,6 +131,7 @@ function startAgent(
   const settings = { id, server_url: url, psk, state_dir: stateDir, executors, poll_interval: 5 }
   const lines = Object.entries(settings).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(config, ['agent:', ...lines, ''].join('\n'), { mode: 0o600 })
+  writeFileSync(join(stateDir, 'trust.yaml'), trust, { mode: 0o600 })
   return startProcess({
     entry: entry ?? findPrograms().agent,
     environment: () => ({ AGENT_CONFIG: config, NO_PROMPT: '1' }),
@@ -136,6 +142,7 @@ function startAgent(
 
 interface AgentStart {
   readonly executors: readonly string[]
+  readonly trust: string
   readonly entry: string | undefined
   readonly print: ((line: string) => void) | undefined
 }

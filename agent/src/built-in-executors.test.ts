@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadExecutors } from './executor-host.ts'
+import { loadBuiltIns } from './built-in-executors.ts'
 import { createLog } from './log.ts'
 import { writeExecutor } from './testing/write-executor.ts'
 
@@ -45,8 +45,8 @@ describe('the executor host', () => {
       manifest: { executor: undefined, server: './s.js' },
     })
 
-    const host = await loadExecutors([dir, join(dir, 'absent')], log, 500)
-    const reasons = Object.fromEntries(host.all.map(({ id, reason }) => [id, reason ?? 'ok']))
+    const host = await loadBuiltIns([dir, join(dir, 'absent')], log, 500)
+    const reasons = Object.fromEntries(host.map(({ id, reason }) => [id, reason ?? 'ok']))
     expect(reasons).toMatchObject({
       'a-throws': 'no such thing',
       'b-hangs': 'it did not load within 0.5 s',
@@ -63,7 +63,7 @@ describe('the executor host', () => {
     })
     expect(Object.keys(reasons)).not.toContain('l-nothing')
     expect(Object.keys(reasons)).not.toContain('n-server-only')
-    expect(host.find('i-sound')).toMatchObject({
+    expect(host.find(({ id }) => id === 'i-sound')).toMatchObject({
       version: '1.2.3',
       contractHash: expect.stringMatching(/^[0-9a-f]{16}$/),
     })
@@ -72,8 +72,8 @@ describe('the executor host', () => {
   test('takes the first of two with one id and reports the second', async () => {
     writeExecutor(join(dir, 'one'), { id: 'same', module: sound })
     writeExecutor(join(dir, 'two'), { id: 'same', module: sound })
-    const host = await loadExecutors([join(dir, 'one'), join(dir, 'two')], log)
-    expect(host.all.map(({ folder }) => folder)).toEqual([join(dir, 'one', 'same')])
+    const host = await loadBuiltIns([join(dir, 'one'), join(dir, 'two')], log)
+    expect(host.map(({ folder }) => folder)).toEqual([join(dir, 'one', 'same')])
     expect(lines.join()).toMatch(/"same" in .*two\/same is ignored/)
   })
 })
