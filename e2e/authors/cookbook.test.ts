@@ -20,7 +20,7 @@ beforeAll(() => {
 afterAll(() => outside.remove())
 
 test('the plugin that the cookbook quotes builds, has sound types and passes its own tests in a real fleet', () =>
-  expectSound(plugin, 7))
+  expectSound(plugin, 12))
 
 test('the cookbook has a panel of it in every slot there is', () => {
   const slots = readFileSync(join(repository, 'sdk/src/contract/panel.ts'), 'utf8').matchAll(

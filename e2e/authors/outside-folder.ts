@@ -10,7 +10,7 @@ export function createOutsideFolder(): { readonly path: string; remove(): void }
   mkdirSync(join(modules, '@fleetupdate'), { recursive: true })
   for (const room of ['sdk', 'core', 'agent'])
     symlinkSync(join(repository, room), join(modules, '@fleetupdate', room))
-  for (const name of ['vue', 'vite', 'vitest', '@vitejs', 'fastify', 'kysely'])
+  for (const name of ['vue', 'vite', 'vitest', '@vitejs', 'fastify', 'kysely', 'better-sqlite3'])
     symlinkSync(join(repository, 'node_modules', name), join(modules, name))
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }

@@ -1,6 +1,5 @@
-import type { PluginContext, PluginDatabase } from '@fleetupdate/sdk'
-import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
+import type { PluginContext } from '@fleetupdate/sdk'
+import { openTestDatabase, type TestDatabase } from '@fleetupdate/sdk/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { agentUpdate } from './contract.ts'
 import { createRollouts, type Rollouts } from './rollouts.ts'
@@ -9,7 +8,7 @@ import { migrations } from './tables.ts'
 
 type Context = Pick<PluginContext<typeof agentUpdate>, 'db' | 'agents' | 'commands' | 'notify'>
 
-let sqlite: Database.Database
+let db: TestDatabase
 let rollouts: Rollouts
 let context: Context
 /** Command id → its state, and by idempotency key what was submitted. */
@@ -19,19 +18,7 @@ let versions: Map<string, string>
 let notices: string[]
 
 beforeEach(async () => {
-  sqlite = new Database(':memory:')
-  const query = new Kysely<Record<string, never>>({ dialect: new SqliteDialect({ database: sqlite }) })
-  for (const migration of migrations) await migration.up(query)
-  const db: PluginDatabase = {
-    query,
-    write: async (statements) =>
-      sqlite.transaction(() =>
-        statements.map(({ sql, parameters }) => ({
-          changes: sqlite.prepare(sql).run(...parameters).changes,
-          rows: [],
-        })),
-      )(),
-  }
+  db = await openTestDatabase(migrations)
   states = new Map()
   submitted = new Map()
   versions = new Map()
@@ -59,7 +46,7 @@ beforeEach(async () => {
   } as unknown as Context
   rollouts = createRollouts(context)
 })
-afterEach(() => sqlite.close())
+afterEach(() => db.close())
 
 const start = (agents: readonly string[]) =>
   rollouts.create({ version: '2.0', agents, stages: [1, '50%', '100%'], stageMinutes: 15, by: 'olga' })
@@ -127,9 +114,12 @@ describe('a rollout', () => {
 
   test('halts when the time of a stage is over', async () => {
     const { id } = await start(['a', 'b'])
-    sqlite
-      .prepare('update rollouts set stageStartedAt = ?')
-      .run(new Date(Date.now() - 16 * 60_000).toISOString())
+    await db.write([
+      {
+        sql: 'update rollouts set stageStartedAt = ?',
+        parameters: [new Date(Date.now() - 16 * 60_000).toISOString()],
+      },
+    ])
     await rollouts.advance()
     expect(await rollouts.read(id)).toMatchObject({
       state: 'halted',
@@ -140,7 +130,7 @@ describe('a rollout', () => {
   test('goes on after a restart of the server, and submits nothing twice', async () => {
     await start(['a', 'b'])
     // As after a crash between the command and the note of it.
-    sqlite.prepare('update rollout_agents set commandId = null').run()
+    await db.write([{ sql: 'update rollout_agents set commandId = null', parameters: [] }])
     rollouts = createRollouts(context)
     await rollouts.advance()
     expect(busy()).toEqual(['a'])

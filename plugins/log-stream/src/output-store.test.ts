@@ -1,3 +1,4 @@
+import { openTestDatabase, type TestDatabase } from '@fleetupdate/sdk/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createOutputPages } from './output-pages.ts'
 import { createOutputStore, type OwnOutputStore } from './output-store.ts'
@@ -5,9 +6,8 @@ import type { Piece } from './piece.ts'
 import { limits } from './place-chunks.ts'
 import { deleteOldOutput } from './retention.ts'
 import { migrations } from './tables.ts'
-import { openTestDatabase } from './testing/test-context.ts'
 
-let db: Awaited<ReturnType<typeof openTestDatabase>>
+let db: TestDatabase
 let store: OwnOutputStore
 let stored: Piece[]
 let clock: number

@@ -1,16 +1,15 @@
 import { get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { CommandView, LiveSubscription, OutputStore } from '@fleetupdate/sdk'
+import type { CommandView, OutputStore } from '@fleetupdate/sdk'
+import { startServerPart, type TestServerPart } from '@fleetupdate/sdk/testing'
+import Fastify from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createOutputPages } from './output-pages.ts'
 import plugin from './server.ts'
 import { registerStream } from './stream-route.ts'
-import { migrations } from './tables.ts'
-import { createTestHost, openTestDatabase, type TestHost } from './testing/test-context.ts'
 import { createWatchedCommands } from './watched-commands.ts'
 
-let db: Awaited<ReturnType<typeof openTestDatabase>>
-let host: TestHost
+let part: TestServerPart
 let url: string
 let store: OutputStore
 const states = new Map<string, string>()
@@ -20,18 +19,11 @@ const readCommand = async (id: string): Promise<CommandView | undefined> =>
 
 beforeEach(async () => {
   states.clear()
-  db = await openTestDatabase(migrations)
-  host = createTestHost(db, { commands: { read: readCommand } as never })
-  await plugin.setup?.(host.context)
-  store = host.registered.get('output') as OutputStore
-  await host.context.http.listen({ port: 0, host: '127.0.0.1' })
-  url = `http://127.0.0.1:${(host.context.http.server.address() as AddressInfo).port}`
+  part = await startServerPart(plugin, { commands: { read: readCommand } as never })
+  store = part.output()
+  url = await part.http.listen({ port: 0, host: '127.0.0.1' })
 })
-afterEach(async () => {
-  host.dispose()
-  await host.context.http.close()
-  db.close()
-})
+afterEach(() => part.stop())
 
 function append(commandId: string, offset: number, text: string): Promise<void> {
   const end = offset + Buffer.byteLength(text)
@@ -40,7 +32,7 @@ function append(commandId: string, offset: number, text: string): Promise<void> 
 
 function setState(commandId: string, state: string): void {
   states.set(commandId, state)
-  host.events.emit('command.updated', { commandId, agentId: 'vm-01', state, finished: state === 'succeeded' })
+  part.emit('command.updated', { commandId, agentId: 'vm-01', state, finished: state === 'succeeded' })
 }
 
 interface SseEvent {
@@ -157,7 +149,7 @@ describe('the stream of a command', () => {
         // No event tells of it: the sweep alone finds it.
         if (seen.at(-1)?.data.state === 'queued') {
           states.set('c1', state)
-          for (const task of host.tasks) void task(new AbortController().signal)
+          void part.runScheduled()
         }
         return false
       })
@@ -185,7 +177,7 @@ describe('the stream of a command', () => {
     states.set('c1', 'running')
     await append('c1', 0, 'a')
     const events = await readEvents('/api/commands/c1/stream', {}, (seen) => {
-      if (seen.at(-1)?.event === 'output') host.dispose()
+      if (seen.at(-1)?.event === 'output') part.dispose()
       return false
     })
     expect(events.at(-1)?.event).toBe('output')
@@ -217,10 +209,10 @@ describe('a slow viewer', () => {
     const size = 9 * 1024 * 1024
     for (let offset = 0; offset < size; offset += text.length) await append('c1', offset, text)
     states.set('c1', 'succeeded')
-    const pages = createOutputPages(db)
+    const pages = createOutputPages(part.db)
     const commands = createWatchedCommands({ pages, readCommand, report: () => undefined })
-    const other = createTestHost(db, {})
-    const { http, signal } = other.context
+    const http = Fastify({ forceCloseConnections: true })
+    const { signal } = part.context
     registerStream(http, {
       commands,
       pages,
@@ -262,7 +254,6 @@ describe('a slow viewer', () => {
     const lastId = [...taken.matchAll(/^id: (\d+)\nevent: output\ndata: .*\n\n/gm)].at(-1)?.[1] ?? '0'
     const rest = await readEvents('/api/commands/c1/stream', { 'last-event-id': lastId })
     expect(Number(lastId) + textOf(rest).length).toBe(size)
-    other.dispose()
     await http.close()
   })
 })
@@ -302,12 +293,11 @@ describe('the live topic', () => {
   ): { messages: unknown[]; drains: () => number; done: Promise<void> } => {
     const messages: unknown[] = []
     let drains = 0
-    const topic = host.registered.get('topic output') as (subscription: LiveSubscription) => Promise<void>
-    const done = topic({
+    const done = part.subscribe('output', {
       argument,
       from,
       subject: { name: 'anna', role: 'viewer' },
-      signal: host.context.signal,
+      signal: part.context.signal,
       send(data) {
         messages.push(data)
         return !slow

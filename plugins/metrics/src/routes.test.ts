@@ -1,15 +1,13 @@
-import type { PluginContext } from '@fleetupdate/sdk'
+import { startServerPart, type TestServerPart } from '@fleetupdate/sdk/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { metrics } from './contract.ts'
 import { createFleetFigures } from './fleet-figures.ts'
 import { createLatestSamples } from './latest-samples.ts'
 import { prometheusText } from './prometheus.ts'
 import plugin from './server.ts'
-import { migrations } from './tables.ts'
 import { aSample } from './testing/a-sample.ts'
-import { createTestHost, openTestDatabase, type TestHost } from './testing/test-context.ts'
 
-let db: Awaited<ReturnType<typeof openTestDatabase>>
-let host: TestHost
+let part: TestServerPart<typeof metrics>
 const counts: Record<string, number> = {}
 let successRate: number | null
 
@@ -17,8 +15,7 @@ beforeEach(async () => {
   for (const key of Object.keys(counts)) delete counts[key]
   Object.assign(counts, { all: 3, online: 2, offline: 1, outdated: 1, 'os-updates.outdated': 1 })
   successRate = 0.97
-  db = await openTestDatabase(migrations)
-  host = createTestHost(db, {
+  part = await startServerPart(plugin, {
     agents: {
       get: async (id: string) => (id.startsWith('vm-') ? ({ id } as never) : undefined),
       list: async () => ({ items: [], nextCursor: null, counts: { ...counts } }),
@@ -26,30 +23,20 @@ beforeEach(async () => {
     commands: { successRate: () => successRate } as never,
     server: { version: '1.2.3', startedAt: new Date(Date.now() - 5_500).toISOString() },
   })
-  await plugin.setup?.(host.context)
 })
-afterEach(async () => {
-  host.dispose()
-  await host.context.http.close()
-  db.close()
-})
+afterEach(() => part.stop())
 
-const report = (agentId: string, sample = aSample()): Promise<void> =>
-  (host.registered.get('facts') as Parameters<PluginContext['onFacts']>[0])({
-    agentId,
-    facts: { sample },
-    observedAt: { sample: new Date().toISOString() },
-  }) as Promise<void>
+const report = (agentId: string, sample = aSample()): Promise<void> => part.report(agentId, { sample })
 
 const get = async (url: string) => {
-  const answer = await host.context.http.inject({ url })
+  const answer = await part.http.inject({ url })
   return { status: answer.statusCode, text: answer.body, json: () => answer.json(), headers: answer.headers }
 }
 
 describe('GET agents/:id/series', () => {
   test('answers what the agent reported', async () => {
     await report('vm-01', aSample({ cpu: 42 }))
-    const { status, json } = await get('/agents/vm-01/series?metric=cpu')
+    const { status, json } = await get('/api/plugins/metrics/agents/vm-01/series?metric=cpu')
     expect(status).toBe(200)
     expect(json()).toMatchObject({
       metric: 'cpu',
@@ -60,15 +47,19 @@ describe('GET agents/:id/series', () => {
   })
 
   test.each([
-    ['/agents/vm-01/series', 400, 'FLT_METRICS_UNKNOWN'],
-    ['/agents/vm-01/series?metric=toString', 400, 'FLT_METRICS_UNKNOWN'],
-    ['/agents/vm-01/series?metric=cpu&metric=load', 400, 'FLT_METRICS_UNKNOWN'],
-    ['/agents/vm-01/series?metric=cpu&step=x', 400, 'FLT_METRICS_STEP'],
-    ['/agents/vm-01/series?metric=cpu&from=x', 400, 'FLT_METRICS_TIME'],
-    ['/agents/none/series?metric=cpu', 404, 'FLT_AGENT_UNKNOWN'],
-    ['/sparklines', 400, 'FLT_METRICS_AGENTS'],
-    [`/sparklines?agents=${Array.from({ length: 101 }, (_, i) => i).join(',')}`, 400, 'FLT_METRICS_AGENTS'],
-    ['/sparklines?agents=vm-01&metric=no', 400, 'FLT_METRICS_UNKNOWN'],
+    ['/api/plugins/metrics/agents/vm-01/series', 400, 'FLT_METRICS_UNKNOWN'],
+    ['/api/plugins/metrics/agents/vm-01/series?metric=toString', 400, 'FLT_METRICS_UNKNOWN'],
+    ['/api/plugins/metrics/agents/vm-01/series?metric=cpu&metric=load', 400, 'FLT_METRICS_UNKNOWN'],
+    ['/api/plugins/metrics/agents/vm-01/series?metric=cpu&step=x', 400, 'FLT_METRICS_STEP'],
+    ['/api/plugins/metrics/agents/vm-01/series?metric=cpu&from=x', 400, 'FLT_METRICS_TIME'],
+    ['/api/plugins/metrics/agents/none/series?metric=cpu', 404, 'FLT_AGENT_UNKNOWN'],
+    ['/api/plugins/metrics/sparklines', 400, 'FLT_METRICS_AGENTS'],
+    [
+      `/api/plugins/metrics/sparklines?agents=${Array.from({ length: 101 }, (_, i) => i).join(',')}`,
+      400,
+      'FLT_METRICS_AGENTS',
+    ],
+    ['/api/plugins/metrics/sparklines?agents=vm-01&metric=no', 400, 'FLT_METRICS_UNKNOWN'],
   ])('%s is refused', async (url, status, code) => {
     const answer = await get(url)
     expect([answer.status, answer.json().code]).toEqual([status, code])
@@ -80,7 +71,9 @@ describe('GET sparklines', () => {
     await report('vm-01', aSample({ cpu: 10 }))
     await report('vm-02', aSample({ cpu: null }))
     await report('vm-03', aSample({ cpu: 30 }))
-    const { series, step } = (await get('/sparklines?agents=vm-01,vm-02,vm-03,none&metric=cpu')).json()
+    const { series, step } = (
+      await get('/api/plugins/metrics/sparklines?agents=vm-01,vm-02,vm-03,none&metric=cpu')
+    ).json()
     expect(step).toBe(120)
     expect(series['vm-01']).toEqual([[expect.any(Number), 10]])
     expect(series['vm-03']).toEqual([[expect.any(Number), 30]])
@@ -103,7 +96,7 @@ describe('GET /api/metrics', () => {
   test('follows the presence of agents at once', async () => {
     await get('/api/metrics')
     Object.assign(counts, { all: 4, online: 3 })
-    host.events.emit('agent.enrolled', { agentId: 'vm-04' })
+    part.emit('agent.enrolled', { agentId: 'vm-04' })
     expect((await get('/api/metrics')).json()).toMatchObject({ agentsTotal: 4, agentsOnline: 3 })
   })
 
@@ -112,9 +105,9 @@ describe('GET /api/metrics', () => {
     let clock = 0
     const figures = createFleetFigures(
       {
-        ...host.context,
+        ...part.context,
         agents: {
-          ...host.context.agents,
+          ...part.context.agents,
           list: async () => {
             asked += 1
             if (asked === 1) throw new Error('busy')
@@ -176,8 +169,10 @@ describe('GET /metrics', () => {
 describe('a removed agent', () => {
   test('loses its series and its gauges', async () => {
     await report('vm-01')
-    host.events.emit('agent.removed', { agentId: 'vm-01' })
-    await expect.poll(async () => (await get('/agents/vm-01/series?metric=cpu')).json().points).toEqual([])
+    part.emit('agent.removed', { agentId: 'vm-01' })
+    await expect
+      .poll(async () => (await get('/api/plugins/metrics/agents/vm-01/series?metric=cpu')).json().points)
+      .toEqual([])
     expect((await get('/metrics')).text).not.toContain('vm-01')
   })
 })

@@ -1,3 +1,4 @@
+import { openTestDatabase, type TestDatabase } from '@fleetupdate/sdk/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { rollUp } from './roll-up.ts'
 import { seriesRange } from './series-range.ts'
@@ -5,13 +6,12 @@ import { createSeriesReader, type SeriesReader } from './series-reader.ts'
 import { createSeriesWriter, type SeriesWriter } from './series-writer.ts'
 import { migrations } from './tables.ts'
 import { aSample } from './testing/a-sample.ts'
-import { openTestDatabase } from './testing/test-context.ts'
 
 const minute = 60_000
 const hour = 60 * minute
 const start = Date.parse('2026-11-01T00:00:00.000Z')
 
-let db: Awaited<ReturnType<typeof openTestDatabase>>
+let db: TestDatabase
 let writer: SeriesWriter
 let reader: SeriesReader
 let clock: number

@@ -15,17 +15,17 @@ export default definePlugin(logSizes, {
       if (total && observedAt.total) await history.add(agentId, { at: observedAt.total, bytes: total.bytes })
     })
     // #region routes
-    http.get<{ Params: { id: string }; Querystring: { limit: number } }>(
+    http.get<{ Params: { id: string }; Querystring: { limit: string } }>(
       '/agents/:id/sizes',
       {
         config: { role: 'viewer' },
         schema: {
-          querystring: Type.Object({ limit: Type.Integer({ minimum: 1, maximum: 1000, default: 200 }) }),
+          querystring: Type.Object({ limit: Type.String({ pattern: '^[1-9][0-9]{0,2}$', default: '200' }) }),
         },
       },
       async ({ params: { id }, query: { limit } }) => {
         if (!(await agents.get(id))) throw logSizesError('FLT_LOG_SIZES_AGENT', { id: id.slice(0, 64) })
-        return { items: await history.read(id, limit) }
+        return { items: await history.read(id, Number(limit)) }
       },
     )
     // #endregion
