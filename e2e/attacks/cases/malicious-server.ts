@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTestServer, type TestServer } from '@fleetupdate/agent/src/testing/test-server.ts'
 import { writeExecutor } from '@fleetupdate/agent/src/testing/write-executor.ts'
 import type { ServerFrame, ServerFrameOf } from '@fleetupdate/sdk/protocol'
-import { findPrograms } from '@fleetupdate/sdk/testing'
+import { repository } from '../../repository.ts'
 import type { Attack } from '../attack.ts'
 
 /** A real agent whose server lies. Bundles that are wrongly signed, rolled back or swapped have rows of their own. */
@@ -160,7 +160,10 @@ async function startMachine(): Promise<Machine> {
   const server = await startTestServer(psk)
   const ledger = join(dir, 'ledger')
   writeFileSync(ledger, '')
-  writeExecutor(join(dir, 'executors'), {
+  // It counts as one that came with the agent: else each offer ends at the host's trust, before the checks that are attacked here.
+  const program = join(dir, 'program')
+  cpSync(join(repository, 'agent/dist'), program, { recursive: true })
+  writeExecutor(join(program, 'executors'), {
     id: 'demo',
     contract: { commands: { mark: { input: { type: 'object', additionalProperties: false } }, other: {} } },
     module: `import { appendFileSync } from 'node:fs'
@@ -171,12 +174,11 @@ export default { contract, facts: {}, commands: { mark: () => appendFileSync(${J
     server_url: server.url,
     psk,
     state_dir: join(dir, 'state'),
-    executors: [join(dir, 'executors')],
   }
   const lines = Object.entries(settings).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)
   writeFileSync(join(dir, 'config.yaml'), `agent:\n${lines.join('\n')}\n`, { mode: 0o600 })
   const { PATH = '' } = process.env
-  const child: ChildProcess = spawn(process.execPath, [findPrograms().agent], {
+  const child: ChildProcess = spawn(process.execPath, [join(program, 'main.js')], {
     env: { PATH, AGENT_CONFIG: join(dir, 'config.yaml') },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
