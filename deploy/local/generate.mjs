@@ -3,9 +3,15 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
-import { root } from './setup.mjs'
+import { root, run, toolEnvironment } from './setup.mjs'
 
 const checkOnly = process.argv.includes('--check')
+// The pages about the SDK are read from what it was built to: a stale build would agree with itself.
+await run(
+  join(root, 'node_modules/.bin/turbo'),
+  ['run', 'build', '--filter=@fleetupdate/sdk', '--output-logs=errors-only', '--no-update-notifier'],
+  { stdio: ['ignore', 'ignore', 'inherit'], env: toolEnvironment() },
+)
 const bundle = join(root, 'node_modules', '.cache', 'generate.mjs')
 await build({
   entryPoints: [join(root, 'deploy/local/reference.ts')],

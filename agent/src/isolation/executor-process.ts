@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { createInterface } from 'node:readline'
 import { type CommandContext, type Executor, FleetError } from '@fleetupdate/sdk'
 import { createCheck } from '../check.ts'
 import { describeError, errorCode } from '../errors.ts'
 import { exists, readFile } from '../executor-context.ts'
 import { assertExecutor } from '../executor-loader.ts'
+import { readLines } from './line-reader.ts'
 import { createLocalRun } from './local-run.ts'
 import type { Answer, LoadOrder, Order, Question, StopWish, Task, Told } from './messages.ts'
 
@@ -33,15 +33,16 @@ process.stdout.write = process.stderr.write.bind(process.stderr) as typeof proce
 process.on('uncaughtException', (error) => fail(error))
 process.on('unhandledRejection', (error) => fail(error))
 
-const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
 let turn: Promise<void> = Promise.resolve()
-lines.on('line', (line) => {
+const take = (line: string): void => {
   const order = JSON.parse(line) as Order
-  if (order.say === 'answer') return settle(order)
-  if ('reason' in order) return stop(order)
-  turn = turn.then(() => obey(order)).catch(fail)
-})
-lines.on('close', () => process.exit())
+  if (order.say === 'answer') settle(order)
+  else if ('reason' in order) stop(order)
+  else turn = turn.then(() => obey(order)).catch(fail)
+}
+// Not readline: it takes U+2028 for the end of a line, which JSON leaves inside texts.
+readLines(process.stdin, { line: Number.POSITIVE_INFINITY }, { take, broken: fail })
+process.stdin.on('close', () => process.exit())
 
 async function obey(order: Task): Promise<void> {
   if (order.say === 'load') {

@@ -46,7 +46,11 @@ beforeAll(async () => {
     expect(text.split(`"${from}"`), from).toHaveLength(2)
     text = text.replace(`"${from}"`, JSON.stringify(to))
   }
-  writeFileSync(helper, text)
+  // Stands for the sandbox, which has tests of its own on real systemd: says back what reaches it.
+  const sandbox = join(dir, 'sandbox')
+  writeFileSync(sandbox, '#!/bin/sh\nexec cat\n', { mode: 0o755 })
+  expect(text).toContain('"/usr/bin/systemd-run"')
+  writeFileSync(helper, text.replaceAll('"/usr/bin/systemd-run"', JSON.stringify(sandbox)))
   mkdirSync(etc())
   const id = (name: string, args: unknown[], more: object = {}) => ({
     id: name,
@@ -348,6 +352,28 @@ describe.runIf(isRoot)('the root helper', () => {
       writeFileSync(etc('kill-switch'), '')
       const start = { verb: 'start', commandId: attempt.slice(0, -2), epoch: 1 }
       for (const request of [run('sleep', ['0.01']), start]) expect(ask(request)).toEqual(rule('kill-switch'))
+    })
+
+    test("of a stranger's executor only facts are asked for while a rule forbids its command", () => {
+      const isolate = { verb: 'isolate', plugin: 'demo', seconds: 10 }
+      const fact = { say: 'fact', name: 'a\u2028b' }
+      const command = { say: 'command', command: 'look', input: {}, commandId: 'x' }
+      const lines = (...orders: unknown[]) => ({
+        more: orders.map((one) => `${JSON.stringify(one)}\n`).join(''),
+      })
+      const kept = () => ask(isolate, lines(fact, command))
+      expect(kept()).toMatchObject({ status: 0, last: command })
+      writeFileSync(etc('kill-switch'), '')
+      expect(kept()).toEqual(rule('kill-switch'))
+      expect(ask(isolate, lines(fact))).toMatchObject({ status: 0, last: fact })
+      rmSync(etc('kill-switch'))
+      policy('commands: { demo: [run] }')
+      expect(kept()).toEqual(rule('commands'))
+      policy('commands: { demo: [look] }')
+      expect(kept()).toMatchObject({ status: 0, last: command })
+      policy('mode: everything')
+      expect(kept()).toEqual(rule('file'))
+      expect(ask(isolate, { more: '{"say":\n' })).toEqual(refused())
     })
 
     test('and nothing at all where it is not understood, or others may write it', () => {

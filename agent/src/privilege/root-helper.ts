@@ -211,12 +211,42 @@ async function isolate({ plugin, bundle, seconds }: Request): Promise<void> {
   child.on('exit', (code) => exit(code ?? 1))
   child.stdin.on('error', () => undefined)
   const kill = (): void => void spawnSync('/usr/bin/systemctl', ['kill', '--signal=KILL', unit], options)
+  let turn: Promise<void> = Promise.resolve()
+  const inTurn = (work: () => void | Promise<void>): void => {
+    turn = turn.then(work).catch((error) => {
+      kill()
+      failed(error)
+    })
+  }
   stdin.once('end', () => {
-    child.stdin.end()
+    inTurn(() => void child.stdin.end())
     setTimeout(kill, 2000)
   })
-  obey = (line) => void child.stdin.write(`${line}\n`)
+  obey = (line) =>
+    inTurn(async () => {
+      await assertOrder(plugin, line)
+      child.stdin.write(`${line}\n`)
+    })
   for (const line of orders) obey(line)
+}
+
+/** What a machine is asked about may be asked always; its commands only start while the owner's policy lets them, as it is at that moment. */
+async function assertOrder(plugin: string, line: string): Promise<void> {
+  const order = parseOrder(line)
+  if (order.say !== 'command') return
+  const commands = [String(order.command)]
+  // What it changes as root is asked for apart, with the effect of that privilege.
+  const question = { plugin, commands, effect: 'observe' } as const
+  const rule = brokenRule(await readPolicy(policyFolder, [0]), question, new Date())
+  if (rule !== undefined) throw new PolicyProblem(rule)
+}
+
+function parseOrder(line: string): Request {
+  try {
+    const order: unknown = JSON.parse(line)
+    if (isRecord(order)) return order
+  } catch {}
+  throw new Refusal('an order to the executor is not an object, or too long')
 }
 
 /** Hands a request to the keeper of bundles, a program of its own. */
