@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { getuid } from 'node:process'
 import { findProgram, startProcess } from '../run.ts'
 import type { IsolatedSource, StartIsolated } from './isolated-process.ts'
+import { programForNobody } from './program-for-nobody.ts'
 import { readRootNames } from './root-names.ts'
 import { nodeLimits, plainReadable, sandboxCommand } from './sandbox.ts'
 import { childStarted, type Started } from './started.ts'
@@ -63,10 +64,14 @@ const fileBytes = 64 * 1024 * 1024
 /** No environment, little memory, few files, an end with whoever started it; as nobody where the agent is root. */
 function plainChild(
   host: IsolationHost,
-  program: string,
+  installed: string,
   { manifest }: IsolatedSource,
   seconds: number,
 ): ChildProcess {
+  const isRoot = getuid?.() === 0
+  const { path: program, remove } = isRoot
+    ? programForNobody(installed)
+    : { path: installed, remove: () => undefined }
   const permission =
     Number(process.versions.node.split('.')[0]) >= 23 ? '--permission' : '--experimental-permission'
   const children = (manifest.programs ?? []).length > 0 ? ['--allow-child-process'] : []
@@ -96,10 +101,12 @@ function plainChild(
     return path === undefined ? [] : [path, ...rest]
   })
   const [first = '', ...args] = [...wrappers, ...node]
-  return startProcess({
+  const child = startProcess({
     program: first,
     args,
     stdio: ['pipe', 'pipe', 'pipe'],
-    ...(getuid?.() === 0 ? { user: nobody } : {}),
+    ...(isRoot ? { user: nobody } : {}),
   })
+  for (const end of ['exit', 'error']) child.once(end, remove)
+  return child
 }
