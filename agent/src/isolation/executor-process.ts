@@ -40,7 +40,7 @@ const take = (line: string): void => {
   else if ('reason' in order) stop(order)
   else turn = turn.then(() => obey(order)).catch(fail)
 }
-// Not readline: it takes U+2028 for the end of a line, which JSON leaves inside texts.
+// Not readline, for which a carriage return ends a line too: the root helper, which looks at the orders on their way, must see the same lines.
 readLines(process.stdin, { line: Number.POSITIVE_INFINITY }, { take, broken: fail })
 process.stdin.on('close', () => process.exit())
 

@@ -257,7 +257,7 @@ describe('a command of such an executor', () => {
       programs: ['echo', 'sleep'],
       privileges: [{ id: 'ok', reason: 'r', program: '/usr/bin/id', args: ['-u'] }],
     },
-    // A character that other readers take for the end of a line.
+    // A character that some readers take for the end of a line.
     module: `${raw}import { existsSync } from 'node:fs'\nexport const separator = '\u2028'\n${parts(`commands: {
       async all({ n }, { run, write, progress, directory, commandId, log }) {
         write('héllo\\n'); console.log('to the log'); progress({ percent: 40, message: 'half' })

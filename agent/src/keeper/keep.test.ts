@@ -183,7 +183,13 @@ describe('the bundle keeper', () => {
       state: 'refused',
       reason: expect.stringContaining('older'),
     })
+    // What it began may end.
+    expect((await ask({ verb: 'manifest', bundle: oldHash })).manifest).toMatchObject({ id: 'acme-disk' })
+    trustAcme('    revoked: true\n')
+    expect((await ask({ verb: 'manifest', bundle: oldHash })).refused).toContain('was revoked')
+    trustAcme()
     await ask({ verb: 'sweep', bundles: [] })
+    expect(await ask({ verb: 'manifest', bundle: oldHash })).toEqual({ refused: 'it is not kept here' })
     expect(await stored(old)).toMatchObject({ state: 'refused', reason: expect.stringContaining('older') })
     writeFileSync(join(store, 'counters.json'), 'damaged')
     expect(await ask({ verb: 'store', sha256: fetched(old) })).toHaveProperty('failed')

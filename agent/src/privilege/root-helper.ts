@@ -16,7 +16,6 @@ import process, { argv, env, execPath, exit, getuid, kill, stderr, stdin, stdout
 import type { Manifest, Privilege } from '@fleetupdate/sdk'
 import { readRootNames } from '../isolation/root-names.ts'
 import { sandboxCommand } from '../isolation/sandbox.ts'
-import { KeeperRefusal, readKept } from '../keeper/kept-bundle.ts'
 import { matchesArguments } from './match.ts'
 import { openForAppending } from './output-file.ts'
 import { packageRule } from './package-rule.ts'
@@ -33,7 +32,6 @@ import { brokenRule, isOpen } from './policy-rules.ts'
 const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HOME: '/root' }
 const installation = dirname(realpathSync(argv[1] ?? ''))
 const state = '/var/lib/orchestrator-agent'
-const store = '/var/lib/orchestrator-helper'
 /** The owner's policy counts here too: whoever took the agent over does not get past it. */
 const policyFolder = '/etc/orchestrator-agent'
 /** What began inside a window; only root writes here. */
@@ -50,6 +48,7 @@ class Refusal extends Error {}
 
 /** systemd's name of the connection ends in the asker's uid (sudo allows no argument); sudo says it in the environment. */
 const peer = Number(/-(\d+)$/.exec(argv[2] ?? `sudo-${env.SUDO_UID}`)?.[1] ?? Number.NaN)
+const keptManifests = new Map<unknown, string>()
 let asked = false
 /** What came while the request was still looked at. */
 const orders: string[] = []
@@ -79,17 +78,17 @@ async function handle(line: string): Promise<void> {
   if (!isRecord(request)) throw new Refusal('the request is not an object, or too long')
   // Without it there is no policy; with it, nobody else may have taken the policy away.
   if (existsSync(policyFolder)) assertRootOwned(policyFolder)
-  if (request.verb === 'probe') await probe(request)
+  if (request.verb === 'probe') probe(request)
   else if (request.verb === 'run') await run(request, await readPolicy(policyFolder, [0]))
   else if (request.verb === 'start') start(request, await readPolicy(policyFolder, [0]))
-  else if (request.verb === 'isolate') await isolate(request)
+  else if (request.verb === 'isolate') isolate(request)
   else if (request.verb === 'keeper') keeper(request)
   else throw new Refusal('the verb is unknown')
 }
 
 async function run(request: Request, policy: HostPolicy): Promise<void> {
   const { plugin, args, out, err, status } = request
-  const privilege = await findPrivilege(request)
+  const privilege = findPrivilege(request)
   if (!isTextList(args) || !matchesArguments(privilege.args, args))
     throw new Refusal(`the arguments do not fit the privilege "${privilege.id}"`)
   const question = {
@@ -145,20 +144,19 @@ function start({ commandId, epoch }: Request, policy: HostPolicy): void {
 }
 
 /** Answers for each privilege asked for whether it would work. */
-async function probe({ privileges }: Request): Promise<void> {
+function probe({ privileges }: Request): void {
   if (!Array.isArray(privileges) || privileges.length > 1024)
     throw new Refusal('the list of privileges is malformed')
-  const answers = privileges.map(async (one: unknown) => {
+  const answers = privileges.map((one: unknown) => {
     try {
       if (!isRecord(one)) throw new Refusal('the privilege is malformed')
-      assertProgram((await findPrivilege(one)).program)
+      assertProgram(findPrivilege(one).program)
       return { ok: true }
     } catch (error) {
-      const isKnown = error instanceof Refusal || error instanceof KeeperRefusal
-      return { ok: false, missing: isKnown ? error.message : 'it cannot be checked' }
+      return { ok: false, missing: error instanceof Refusal ? error.message : 'it cannot be checked' }
     }
   })
-  answer({ privileges: await Promise.all(answers) })
+  answer({ privileges: answers })
 }
 
 /** Whether an attempt began inside a window: an upgrade that runs past its end must not lose its right in the middle. */
@@ -172,14 +170,14 @@ function hasBegun(attempt: string, { windows }: HostPolicy): boolean {
 }
 
 /** From the manifest beside this program; only for plugins that have none there, from the bundle that was kept and is checked now. */
-async function findPrivilege({ plugin, privilege, bundle }: Request): Promise<Privilege> {
+function findPrivilege({ plugin, privilege, bundle }: Request): Privilege {
   assertPluginId(plugin)
   const file = join(installation, 'executors', plugin, 'package.json')
   const isBuiltIn = lstatSync(file, { throwIfNoEntry: false }) !== undefined
   if (isBuiltIn || bundle === undefined) assertRootOwned(file)
   const manifest: unknown = isBuiltIn
     ? JSON.parse(readFileSync(file, 'utf8')).fleetupdate
-    : await keptManifest(plugin, bundle)
+    : keptManifest(plugin, bundle)
   const declared = isRecord(manifest) ? manifest : {}
   const privileges = declared.id === plugin && Array.isArray(declared.privileges) ? declared.privileges : []
   const found: unknown = privileges.find((one) => isRecord(one) && one.id === privilege)
@@ -187,19 +185,23 @@ async function findPrivilege({ plugin, privilege, bundle }: Request): Promise<Pr
   return found
 }
 
-async function keptManifest(plugin: string, bundle: unknown): Promise<Manifest> {
-  const places = { settings: policyFolder, owners: [0], store, now: Date.now }
-  const { manifest } = (await readKept(places, String(bundle), 'finish')).statement
-  if (manifest.id !== plugin) throw new Refusal('the bundle is of another plugin')
-  return manifest
+function keptManifest(plugin: string, bundle: unknown): Manifest {
+  const said = keptManifests.get(bundle) ?? askKeeper({ verb: 'manifest', bundle })
+  // A probe asks for many privileges of one bundle.
+  keptManifests.set(bundle, said)
+  const { manifest, refused } = JSON.parse(said) as Request
+  if (typeof refused === 'string') throw new Refusal(refused)
+  if (!isRecord(manifest) || manifest.id !== plugin) throw new Refusal('the bundle is of another plugin')
+  // The keeper has checked it against its schema.
+  return manifest as unknown as Manifest
 }
 
 /** Starts the process of an executor that did not come with the agent where it can do no harm; its lines and the asker's pass through. */
-async function isolate({ plugin, bundle, seconds }: Request): Promise<void> {
+function isolate({ plugin, bundle, seconds }: Request): void {
   assertPluginId(plugin)
   if (typeof seconds !== 'number' || !Number.isInteger(seconds) || seconds < 1 || seconds > 1_000_000)
     throw new Refusal('the time is malformed')
-  const manifest = bundle === undefined ? undefined : await keptManifest(plugin, bundle)
+  const manifest = bundle === undefined ? undefined : keptManifest(plugin, bundle)
   const { network = false, paths = [] } = manifest ?? {}
   const unit = `fleetupdate-executor-${plugin}-${randomBytes(6).toString('hex')}`
   const program = join(installation, 'executor-process.js')
@@ -249,13 +251,18 @@ function parseOrder(line: string): Request {
   throw new Refusal('an order to the executor is not an object, or too long')
 }
 
-/** Hands a request to the keeper of bundles, a program of its own. */
 function keeper({ request }: Request): never {
-  const options = { cwd: '/', env: environment, input: `${JSON.stringify(request)}\n`, timeout: 120_000 }
-  const kept = spawnSync(execPath, [join(installation, 'bundle-keeper')], options)
-  if (kept.status !== 0) throw new Refusal('the bundle keeper cannot be started')
-  stdout.write(kept.stdout)
+  stdout.write(askKeeper(request))
   return exit(0)
+}
+
+/** What the keeper of bundles answers, a program of its own: this one has no schemas, no archives and no signatures in it. */
+function askKeeper(request: unknown): string {
+  const options = { cwd: '/', env: environment, encoding: 'utf8', timeout: 120_000 } as const
+  const input = `${JSON.stringify(request)}\n`
+  const kept = spawnSync(execPath, [join(installation, 'bundle-keeper')], { ...options, input })
+  if (kept.status !== 0) throw new Refusal('the bundle keeper cannot be started')
+  return kept.stdout
 }
 
 function assertPluginId(plugin: unknown): asserts plugin is string {
@@ -287,11 +294,7 @@ function assertProgram(program: string): void {
 
 function failed(error: unknown): never {
   if (error instanceof PolicyProblem) return refuse(error.message, true)
-  return refuse(
-    error instanceof Refusal || error instanceof KeeperRefusal
-      ? error.message
-      : 'the request cannot be carried out',
-  )
+  return refuse(error instanceof Refusal ? error.message : 'the request cannot be carried out')
 }
 
 function refuse(reason: string, policy = false): never {

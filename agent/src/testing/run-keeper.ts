@@ -9,6 +9,8 @@ export interface KeeperAnswer {
     readonly folder?: string
     readonly entrySha256?: string
   }[]
+  readonly manifest?: { readonly id: string }
+  readonly refused?: string
   readonly failed?: string
 }
 
