@@ -110,6 +110,10 @@ export const catalogue = {
     message:
       'This identity is in quarantine: {reason} Release it on the server: POST /api/agents/{id}/release.',
   },
+  FLT_AGENT_BUSY: {
+    status: 503,
+    message: 'Many agents connect at this moment. Come again after the time in Retry-After.',
+  },
   FLT_AGENT_NO_KEY: {
     status: 409,
     message: 'The agent "{id}" speaks another protocol and has no key. There is nothing to change.',

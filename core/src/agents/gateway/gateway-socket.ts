@@ -11,12 +11,14 @@ import {
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
+import { retryAfter } from '../../http/error-handler.ts'
 import { refuseUpgrade } from '../../http/upgrades.ts'
 import type { Store } from '../../store/store.ts'
 import type { Admitted } from '../admission.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
 import { parseFrame } from './frames.ts'
+import { createHandshakeGate } from './handshake-gate.ts'
 import type { Inbound } from './inbound.ts'
 import { inboxPauseBytes, SocketSession } from './socket-session.ts'
 import { takeTicket } from './take-ticket.ts'
@@ -41,6 +43,13 @@ export interface SocketGatewayOptions {
   readonly addressOf: (request: IncomingMessage) => string
 }
 
+/** A signed upgrade request whose nonce is spent. */
+interface Opening {
+  readonly signed: SignedRequest
+  readonly factRevision: number
+  readonly address: string
+}
+
 const helloMs = 5_000
 /** An agent's disk may be slow. */
 const ticketMs = 15_000
@@ -59,14 +68,16 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
   const greeting = new Set<SocketSession>()
   /** Between hello and the confirmed ticket, and since when; oldest first. */
   const waiting = new Map<SocketSession, number>()
+  const gate = createHandshakeGate({ now })
   const sweep = setInterval(() => {
+    gate.sweep()
     for (const session of greeting) {
-      if (session.lastHeardMs + helloMs > now()) return
+      if (session.lastHeardMs + helloMs > now()) break
       greeting.delete(session)
       session.close(closeCodes.silent, 'No hello in time.')
     }
     for (const [session, sinceMs] of waiting) {
-      if (sinceMs + ticketMs > now()) return
+      if (sinceMs + ticketMs > now()) break
       waiting.delete(session)
       session.close(closeCodes.silent, 'The ticket was not confirmed in time.')
     }
@@ -87,7 +98,7 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     // What the agent says next waits in its own buffers, however long the store takes.
     session.socket.pause()
     try {
-      const admitted = await decide()
+      const admitted = await gate.proceed(decide)
       if (admitted === 'ended') return
       if (session.socket.readyState !== session.socket.OPEN) return presence.end(session)
       session.state = admitted
@@ -155,11 +166,33 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     this.terminate()
   }
 
-  const welcome = (
-    socket: WebSocket,
-    { key, nonce }: SignedRequest,
-    { factRevision, address }: { factRevision: number; address: string },
-  ): void => {
+  const refuse = (socket: Duplex, error: unknown, signed?: SignedRequest): void => {
+    if (!(error instanceof FleetError)) log.error('An agent could not connect', { error: String(error) })
+    const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
+    const body = Buffer.from(JSON.stringify(known.toJSON()))
+    const seconds = retryAfter(known)
+    refuseUpgrade(socket, known.status, known.toJSON(), {
+      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
+      ...(signed && signatures.sign(signed, known.status, body)),
+    })
+  }
+  /** Checks an upgrade request and commits its nonce; undefined: it was refused. */
+  const open = async (request: IncomingMessage, socket: Duplex): Promise<Opening | undefined> => {
+    let signed: SignedRequest | undefined
+    try {
+      const target = request.url ?? ''
+      signed = await signatures.verify({ method: 'GET', target, headers: request.headers, body: noBody })
+      if (signed.refusal) throw signed.refusal
+      await useNonce(store, signatures, signed)
+      const factRevision = await inbound.factRevision(signed.key.agentId)
+      return { signed, factRevision, address: options.addressOf(request) }
+    } catch (error) {
+      refuse(socket, error, signed)
+      return undefined
+    }
+  }
+  const welcome = (socket: WebSocket, { signed, factRevision, address }: Opening): void => {
+    const { key, nonce } = signed
     const serverNonce = newNonce()
     const keys = deriveSessionKeys(key.root, key, newNonce(), { agent: nonce, server: serverNonce })
     const session = new SocketSession(key, address, socket, keys, now())
@@ -184,42 +217,19 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
     async handleUpgrade(request, socket, head) {
       const ignore = (): void => void socket.destroy()
       socket.on('error', ignore)
-      let signed: SignedRequest | undefined
-      try {
-        // Agents are no browsers: a page that got hold of nothing must not even try.
-        if (request.headers.origin !== undefined) throw fleetError('FLT_HTTP_CROSS_SITE')
-        if (request.method !== 'GET' || !isEmpty(request))
-          throw fleetError('FLT_HTTP_NOT_FOUND', {
-            method: request.method,
-            path: '/api/agent/connect',
-          })
-        signed = await signatures.verify({
-          method: 'GET',
-          target: request.url ?? '',
-          headers: request.headers,
-          body: noBody,
-        })
-        if (signed.refusal) throw signed.refusal
-        await useNonce(store, signatures, signed)
-        const factRevision = await inbound.factRevision(signed.key.agentId)
-        const { key } = signed
-        if (socket.destroyed || !key) return
-        const accepted = signed
+      // Agents are no browsers: a page that got hold of nothing must not even try.
+      if (request.headers.origin !== undefined) return refuse(socket, fleetError('FLT_HTTP_CROSS_SITE'))
+      const isSocket = request.method === 'GET' && isEmpty(request)
+      const target = { method: request.method, path: '/api/agent/connect' }
+      if (!isSocket) return refuse(socket, fleetError('FLT_HTTP_NOT_FOUND', target))
+      const upgrade = async (): Promise<void> => {
+        if (socket.destroyed) return
+        const opening = await open(request, socket)
+        if (!opening || socket.destroyed) return
         socket.off('error', ignore)
-        server.handleUpgrade(request, socket, head, (ws) =>
-          welcome(ws, accepted, { factRevision, address: options.addressOf(request) }),
-        )
-      } catch (error) {
-        if (!(error instanceof FleetError)) log.error('An agent could not connect', { error: String(error) })
-        const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
-        const body = Buffer.from(JSON.stringify(known.toJSON()))
-        refuseUpgrade(
-          socket,
-          known.status,
-          known.toJSON(),
-          signed && signatures.sign(signed, known.status, body),
-        )
+        server.handleUpgrade(request, socket, head, (ws) => welcome(ws, opening))
       }
+      await gate.enter(upgrade).catch((error) => refuse(socket, error))
     },
     dispose() {
       clearInterval(sweep)
