@@ -200,9 +200,8 @@ describe('a hostile bundle is refused with its reason', () => {
       const changed = Buffer.from(sound)
       changed[at] = (changed[at] ?? 0) ^ 1
       try {
-        // A few bytes of a gzip header mean nothing: then what comes out is the same.
+        // A few bits of gzip mean nothing (its header, the filling before a block): then what comes out is the same.
         expect(openBundle(changed), `byte ${at}`).toEqual(original)
-        expect(at).toBeLessThan(10)
       } catch (error) {
         expect((error as { code?: string }).code, `byte ${at}`).toMatch(/^FLT_BUNDLE_/)
       }
