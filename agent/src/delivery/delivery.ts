@@ -32,7 +32,7 @@ export interface DeliveryOptions {
 
 /** Brings executors from the server onto this machine, as far as its owner lets them, and takes them away again. */
 export interface Delivery {
-  /** Loads what was wanted and kept when the agent last ran. */
+  /** Loads what was wanted and kept when the agent last ran. One that hangs keeps the agent from its server for 3 s at most: it comes later. */
   recover(): Promise<void>
   /** The server's whole list. */
   wanted(list: WantedExecutors): void
@@ -43,6 +43,7 @@ export interface Delivery {
 }
 
 const lookMs = 5000
+const recoverMs = 3000
 /** Also without any change: a bundle may have expired. */
 const anywayMs = 3_600_000
 /** Somebody may have removed what was modified, so that it comes again. */
@@ -59,6 +60,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   /** Bundle → when it may be fetched, by the monotonic clock. */
   const fetchAt = new Map<string, { atMs: number; failures: number }>()
   let asked = true
+  let recovered: Promise<void> = Promise.resolve()
   let wake = (): void => undefined
 
   const isBuiltIn = (id: string): boolean => host.find(id)?.trust === 'built-in'
@@ -122,6 +124,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     if (problem !== undefined) log.warn(problem)
     host.replace('folder', await unsigned.look(rule))
   }
+  const loadKept = async (): Promise<void> => {
+    await lookAtFolders()
+    await settleKept(items.filter(({ id }) => !isBuiltIn(id)))
+  }
   const round = async (): Promise<void> => {
     await lookAtFolders()
     const all = items.filter(({ id }) => !isBuiltIn(id))
@@ -139,12 +145,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     async recover() {
       items = (await readJson(wantedFile, wantedCheck)) ?? []
-      try {
-        await lookAtFolders()
-        await settleKept(items.filter(({ id }) => !isBuiltIn(id)))
-      } catch (error) {
-        log.warn(describeError(error))
-      }
+      recovered = loadKept().catch((error) => log.warn(describeError(error)))
+      await Promise.race([recovered, pause(recoverMs, signal)])
     },
     wanted(list) {
       const next = list.items.map(({ id, version, sha256, bytes }) => ({ id, version, sha256, bytes }))
@@ -163,6 +165,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     isComing: (plugin) =>
       items.some(({ id, sha256 }) => id === plugin && delivered.get(plugin)?.sha256 !== sha256),
     async run() {
+      await recovered
       let seen = ''
       let lastMs = performance.now()
       while (!signal.aborted) {

@@ -42,16 +42,20 @@ export function createUnsignedExecutors(
       return (await Promise.all(found.map(({ folder }) => printOf(folder)))).join(' ')
     },
     async look(unsigned) {
-      const all: HostedExecutor[] = []
-      for (const { id, folder } of await findExecutorFolders(folders, log)) {
-        if (all.some((one) => one.id === id)) continue
-        const print = `${unsigned} ${await printOf(folder)}`
-        const before = known.get(folder)
-        const hosted = before?.print === print ? before.hosted : await load(id, folder, unsigned === 'allow')
-        known.set(folder, { print, hosted })
-        if (hosted) all.push(hosted)
-      }
-      return all
+      const found = await findExecutorFolders(folders, log)
+      const first = found.filter(({ id }, at) => found.findIndex((one) => one.id === id) === at)
+      // All at once, so that one that hangs holds up no other.
+      const all = await Promise.all(
+        first.map(async ({ id, folder }) => {
+          const print = `${unsigned} ${await printOf(folder)}`
+          const before = known.get(folder)
+          const hosted =
+            before?.print === print ? before.hosted : await load(id, folder, unsigned === 'allow')
+          known.set(folder, { print, hosted })
+          return hosted
+        }),
+      )
+      return all.filter((one) => one !== undefined)
     },
   }
 }
