@@ -18,7 +18,7 @@ export interface IsolatedExecutor {
   readonly contractHash: string
 }
 
-const describeMs = 30_000
+const describeMs = 10_000
 const describeChars = 1024 * 1024
 const contractChars = 256 * 1024
 const mostNames = 128
