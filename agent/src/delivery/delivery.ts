@@ -61,6 +61,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const fetchAt = new Map<string, { atMs: number; failures: number }>()
   let asked = true
   let recovered: Promise<void> = Promise.resolve()
+  let isLoading = false
   let wake = (): void => undefined
 
   const isBuiltIn = (id: string): boolean => host.find(id)?.trust === 'built-in'
@@ -145,7 +146,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     async recover() {
       items = (await readJson(wantedFile, wantedCheck)) ?? []
-      recovered = loadKept().catch((error) => log.warn(describeError(error)))
+      isLoading = true
+      recovered = loadKept()
+        .catch((error) => log.warn(describeError(error)))
+        .finally(() => {
+          isLoading = false
+        })
       await Promise.race([recovered, pause(recoverMs, signal)])
     },
     wanted(list) {
@@ -163,6 +169,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       wake()
     },
     isComing: (plugin) =>
+      (isLoading && !host.find(plugin)) ||
       items.some(({ id, sha256 }) => id === plugin && delivered.get(plugin)?.sha256 !== sha256),
     async run() {
       await recovered
