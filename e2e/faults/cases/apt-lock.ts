@@ -16,7 +16,12 @@ export const aptLock: Fault = {
   sabotage: {
     what: 'nobody looks who holds the lock',
     file: 'aptExecutor',
-    edits: [{ find: /await waitForPackageLocks\(/, replace: 'await (async () => {})(' }],
+    edits: [
+      {
+        find: /await waitForLocks\((\w+), \{\n\s+files: packageLocks,/,
+        replace: 'await (async () => {})($1, {',
+      },
+    ],
   },
   async run(lab) {
     const apt = await startAptRig(lab)

@@ -14,7 +14,7 @@ export const killServer: Fault = {
     file: 'server',
     edits: [
       {
-        find: /await (changes\.apply\(\[\{ command, event: \{ type: "result", state: [\w.]+ \}, patch \}\]\));/,
+        find: /await (changes\d*\.apply\(\[\{ command, event: \{ type: "result", state: [\w.]+ \}, patch \}\]\));/,
         replace: 'setTimeout(() => $1.catch(() => undefined), 4000);',
       },
     ],

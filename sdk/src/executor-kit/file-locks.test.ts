@@ -21,7 +21,12 @@ const files = ['/var/lib/dpkg/lock-frontend', '/var/cache/apt/archives/lock']
 describe('locks of files', () => {
   let root: string
   const readFromHost = (path: string) => readFile(path, 'utf8').catch(() => undefined)
-  const context = (signal = new AbortController().signal) => ({ root, readFile: readFromHost, signal })
+  const context = (signal = new AbortController().signal, checkpoint = (): void => undefined) => ({
+    root,
+    readFile: readFromHost,
+    signal,
+    checkpoint,
+  })
 
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'fleet-locks-'))
@@ -51,6 +56,21 @@ describe('locks of files', () => {
     })
     await waiting
     expect(told).toEqual([{ pid: child.pid, command: 'python3' }])
+  })
+
+  it.skipIf(!hasPython)('are waited for only until the command is cancelled', async () => {
+    const child = await holdLock('/var/lib/dpkg/lock')
+    let isCancelled = false
+    const { signal } = new AbortController()
+    const checkpoint = (): void => {
+      if (isCancelled) throw new Error('cancelled')
+    }
+    const waiting = waitForLocks(context(signal, checkpoint), {
+      files: ['/var/lib/dpkg/lock'],
+      onWait: () => (isCancelled = true),
+    })
+    await expect(waiting).rejects.toThrow('cancelled')
+    child.stdin.end()
   })
 
   it.skipIf(!hasPython)(

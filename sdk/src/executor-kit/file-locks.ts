@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ExecutorContext } from '../contract/executor.ts'
+import type { CommandContext, ExecutorContext } from '../contract/executor.ts'
 
 export interface LockHolder {
   readonly pid: number
@@ -21,14 +21,15 @@ const defaultWaitMs = 600_000
 const intervalMs = 1_000
 
 /**
- * Waits until no process holds a POSIX write lock on these files. Nothing tells when such a lock is released, so it is looked at once a second.
- * Resolves also when it gave up: then the program's own refusal names the holder. Rejects when the attempt is aborted.
+ * Waits until no process holds a POSIX write lock on these files. Nothing tells when such a lock is released, so it is looked at once a second; each
+ * look is a checkpoint of a command. Resolves also when it gave up: then the program's own refusal names the holder. Rejects when the attempt is aborted or cancelled.
  *
  * @example
  * await waitForLocks(context, { files: ['/var/lib/dpkg/lock'], onWait: ({ command }) => context.write(`Waiting for ${command}\n`) })
  */
 export async function waitForLocks(
-  context: Pick<ExecutorContext, 'root' | 'readFile' | 'signal'>,
+  context: Pick<ExecutorContext, 'root' | 'readFile' | 'signal'> &
+    Partial<Pick<CommandContext, 'checkpoint'>>,
   { files, onWait, waitMs = defaultWaitMs }: LockWait,
 ): Promise<void> {
   const end = performance.now() + waitMs
@@ -39,6 +40,7 @@ export async function waitForLocks(
     if (!told) onWait(holder)
     told = true
     await delay(intervalMs, undefined, { signal: context.signal })
+    context.checkpoint?.()
   }
 }
 
