@@ -156,7 +156,8 @@ export const powerCut: Fault = {
       await submitting
       process.kill(rig.fleet.server.pid, 'SIGSTOP')
       const owed = [...accepted]
-      const copy = join(lab.folder, 'after-the-cut')
+      // A file of its own each time: the loop device of the one before may still be there.
+      const copy = join(lab.folder, `after-cut-${cut}`)
       await copyImage(image, copy)
       process.kill(rig.fleet.server.pid, 'SIGCONT')
       const folder = join(lab.folder, `cut-${cut}`)
@@ -169,10 +170,14 @@ export const powerCut: Fault = {
       })
       lab.onEnd(() => after.server.kill('SIGKILL'))
       opened++
-      for (const id of owed)
-        if ((await after.client.request('GET', `/api/commands/${id}`)).status !== 200) missing.add(id)
+      for (const id of owed) {
+        const { status } = await after.client.request('GET', `/api/commands/${id}`)
+        if (status !== 200) missing.add(id)
+      }
+      lab.note(`cut ${cut}: ${owed.length} owed, ${missing.size} missing so far`)
       await after.server.kill('SIGKILL')
       await unmount(folder)
+      rmSync(copy)
     }
     return {
       passed: missing.size === 0 && opened === cuts,

@@ -71,9 +71,13 @@ export const upgradeRestarts: Fault = {
           wrong.push(`${what}: ${state} (${reason})`)
         else if (!text.includes(`Setting up fleet-demo (${version})`))
           wrong.push(`${what}: the log is not complete`)
-        const left = host
-          .run(['systemctl', 'list-units', '--plain', '--no-legend', 'fleetupdate-*'])
-          .stdout.trim()
+        const units = (): string =>
+          host.run(['systemctl', 'list-units', '--plain', '--no-legend', 'fleetupdate-*']).stdout.trim()
+        // The result is told before its runner ends.
+        await rig.client
+          .until('the end of its unit', async () => units() === '', 5_000)
+          .catch(() => undefined)
+        const left = units()
         if (left !== '') wrong.push(`${what}: still there: ${left}`)
         await rig.online([aptAgentId])
       }
