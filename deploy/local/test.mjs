@@ -9,7 +9,13 @@ const bin = (name) => join(root, 'node_modules', '.bin', name)
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 await prepare()
-await check('Types', bin('turbo'), ['run', 'typecheck', '--output-logs=errors-only', '--no-update-notifier'])
+await check('Types', bin('turbo'), [
+  'run',
+  'typecheck',
+  '--concurrency=3',
+  '--output-logs=errors-only',
+  '--no-update-notifier',
+])
 await check('Lint and format', bin('biome'), ['check', '--error-on-warnings', '.'])
 await check('Room boundaries', bin('turbo'), ['boundaries'])
 await check('Versions of the dependencies', process.execPath, ['deploy/local/check-dependencies.mjs'])
