@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { limits } from '@fleetupdate/sdk/protocol'
 import type { AttemptFolder } from './attempts.ts'
 import { createCheck } from './check.ts'
+import { carried } from './compile-when-busy.ts'
 import { readJson, writeDurably } from './durable-file.ts'
 import { punchHole } from './hole.ts'
 import { OutputQueue } from './output-queue.ts'
@@ -91,6 +92,7 @@ export function createOutputTail(options: OutputTailOptions): OutputTail {
   let timer: NodeJS.Timeout | undefined
 
   const produce = (bytes: Buffer, offset: number, to?: OutputPoint): void => {
+    carried(bytes.length)
     if (!endless) hash.update(bytes)
     queue.add(bytes, offset, to)
   }
