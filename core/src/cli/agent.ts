@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { isAgentId } from '../agents/token-routes.ts'
 import { fleetError } from '../errors.ts'
+import { requestVerbs } from './agent-requests.ts'
 import { answerOf, columns } from './answers.ts'
 import { apiOptions, withApi } from './api.ts'
 import { wholeNumber } from './numbers.ts'
@@ -180,7 +181,7 @@ const release: Verb = {
 /** The machines of the fleet. */
 export const agentNoun: Noun = {
   summary: 'The machines of the fleet',
-  verbs: { list, show, invite, reset, rotate, release, remove },
+  verbs: { list, show, invite, ...requestVerbs, reset, rotate, release, remove },
 }
 
 function pathOf(call: Call): string {

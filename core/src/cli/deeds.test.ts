@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { enrol } from '../agents/testing/wire-agent.ts'
 import { type App, buildApp } from '../app.ts'
 import { consoleUserHeader } from '../auth/console-peers.ts'
 import { readConfig } from '../config-load.ts'
@@ -125,6 +126,32 @@ describe.each([
     expect(command).toContain("SERVER_URL='http://127.0.0.1:")
     expect((await json('agent list')).items).toEqual([])
   })
+})
+
+test('a machine that waits is listed, and let in or refused by its id', async () => {
+  await startServer()
+  const token = async (): Promise<{ id: string; text: string }> => {
+    const session = (await (await logIn('admin', 'a password for tests')).json()) as { token: string }
+    const made = await app?.http.inject({
+      method: 'POST',
+      url: '/api/enrolment/tokens',
+      headers: { authorization: `Bearer ${session.token}` },
+      payload: { uses: 2, approval: true },
+    })
+    const [, id = '', text = ''] = /^fle_([A-Za-z0-9-]+)_(.+)$/.exec(made?.json().token) ?? []
+    return { id, text }
+  }
+  expect(await run('agent waiting')).toMatchObject({ code: 0, out: 'No machine waits.\n' })
+  expect(await run('agent approve vm-07')).toMatchObject({
+    code: 3,
+    err: expect.stringContaining('FLT_ENROL_REQUEST_UNKNOWN'),
+  })
+  const secret = await token()
+  for (const agentId of ['vm-07', 'vm-08']) await enrol(url, agentId, secret).catch(() => undefined)
+  expect((await json('agent waiting')).items).toMatchObject([{ agentId: 'vm-08' }, { agentId: 'vm-07' }])
+  expect(await run('agent approve vm-07')).toMatchObject({ code: 0, out: 'vm-07 is let in.\n' })
+  expect(await run('agent refuse vm-08')).toMatchObject({ code: 0, out: 'vm-08 was refused.\n' })
+  expect((await json('agent waiting')).items).toEqual([])
 })
 
 test('a person who gets another password here is signed out of the running server, and in with the new one', async () => {
