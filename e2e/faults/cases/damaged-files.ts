@@ -75,7 +75,8 @@ async function damageAttempt(
   file: string,
   kind: (typeof kinds)[number],
 ): Promise<void> {
-  const input = { ledger: rig.ledger, lines: 20, pauseMs: 3 }
+  // Long enough that the agent is dead before it ends, also on a quick machine.
+  const input = { ledger: rig.ledger, lines: 20, pauseMs: 75 }
   const { id } = await rig.patient.submit('vm-1', 'lab.work', input, `damage-${file}-${kind}`)
   await rig.patient.until('the start', async () => readFileSync(rig.ledger, 'utf8').includes(id))
   await agent.kill('SIGKILL')
