@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { repository } from '../repository.ts'
 import type { Fault } from './fault.ts'
+import { faults } from './faults.ts'
 
 /** What became of one fault. */
 export interface Row {
@@ -32,14 +33,34 @@ export function provedTable(rows: readonly ProvedRow[]): string {
   )
 }
 
-/** Puts a text between the marks of its kind in docs/reference/guarantees.md. */
-export async function writeDocs(kind: 'figures' | 'proved', text: string): Promise<void> {
+/** What one run of the lab has to tell. */
+export interface Written {
+  readonly table: string
+  /** When it ran, and with which seed. */
+  readonly run: string
+  /** After `some`, rows of faults that did not run now stay as they are. */
+  readonly part: 'all' | 'some'
+}
+
+/** Puts a table between the marks of its kind in docs/reference/guarantees.md. */
+export async function writeDocs(kind: 'figures' | 'proved', written: Written): Promise<void> {
   const file = join(repository, 'docs/reference/guarantees.md')
   const page = await readFile(file, 'utf8')
   const [start, end] = [`<!-- ${kind}: written by npm run faults -->`, `<!-- end of ${kind} -->`]
   const [from, to] = [page.indexOf(start), page.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`${file} has no "${start}" … "${end}".`)
-  await writeFile(file, `${page.slice(0, from)}${start}\n\n${text}\n\n${page.slice(to)}`)
+  const { table, run, part } = written
+  const merged = part === 'all' ? table : mergeRows(page.slice(from, to), table)
+  await writeFile(file, `${page.slice(0, from)}${start}\n\n${merged}\n\n${run}\n\n${page.slice(to)}`)
+}
+
+/** The rows of both texts in the order of the lab; where both have one, the newer. */
+function mergeRows(before: string, table: string): string {
+  const [head = '', line = '', ...rows] = table.split('\n')
+  const nameOf = (row: string): string => /^\| ([a-z-]+)/.exec(row)?.[1] ?? ''
+  const known = new Map([...before.split('\n'), ...rows].map((row) => [nameOf(row), row]))
+  const kept = faults.flatMap(({ name }) => known.get(name) ?? [])
+  return [head, line, ...kept].join('\n')
 }
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {

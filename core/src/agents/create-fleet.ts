@@ -29,6 +29,7 @@ import { createFacts } from './facts.ts'
 import { createFleetIndex } from './fleet-index.ts'
 import { createPollGateway } from './gateway/gateway-poll.ts'
 import { createSocketGateway } from './gateway/gateway-socket.ts'
+import { createHandshakeGate } from './gateway/handshake-gate.ts'
 import { createInbound } from './gateway/inbound.ts'
 import { createKeyRotation } from './key-rotation.ts'
 import { createPresence, storeAllOffline } from './presence.ts'
@@ -163,8 +164,9 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const report = (error: unknown): void => log.error('A poll failed', { error: String(error) })
   const delivery = createDelivery({ bundles: options.bundles, signatures, presence, bus, log })
   const wanted = (): WantedExecutors => delivery.wanted()
+  const gate = createHandshakeGate({ now })
   const socket = createSocketGateway({
-    ...{ store, signatures, presence, inbound, log, version, wanted, now },
+    ...{ store, signatures, presence, inbound, gate, log, version, wanted, now },
     addressOf: ({ socket }) => socket.remoteAddress ?? '',
   })
   const poll = createPollGateway({
@@ -172,6 +174,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     signatures,
     presence,
     inbound,
+    gate,
     report,
     version,
     wanted,

@@ -10,12 +10,12 @@ export const killServer: Fault = {
   required:
     '500 kills, 1,000 commands, 20 agents: 0 acknowledged lost, 0 started twice, 0 not terminal after 60 s',
   sabotage: {
-    what: 'a result is acknowledged before it is stored',
+    what: 'a submit is answered 300 ms before its command is committed',
     file: 'server',
     edits: [
       {
-        find: /await (changes\d*\.apply\(\[\{ command, event: \{ type: "result", state: [\w.]+ \}, patch \}\]\));/,
-        replace: 'setTimeout(() => $1.catch(() => undefined), 4000);',
+        find: /await (store\d*\.write\(\[\.\.\.first, \.\.\.inserts\]\));/,
+        replace: 'setTimeout(() => $1.catch(() => undefined), 300);',
       },
     ],
   },

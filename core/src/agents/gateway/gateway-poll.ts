@@ -10,12 +10,14 @@ import {
 import type { AgentSignatures, SignedRequest } from '../../auth/agent-signatures.ts'
 import { fleetError } from '../../errors.ts'
 import type { AnswerDirectly } from '../../http/direct-routes.ts'
+import { retryAfter } from '../../http/error-handler.ts'
 import { parseJson } from '../../http/raw-body.ts'
 import type { Store } from '../../store/store.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
 import { isPollRequest, readFrame } from './frames.ts'
 import { useNonce } from './gateway-socket.ts'
+import type { HandshakeGate } from './handshake-gate.ts'
 import type { Inbound } from './inbound.ts'
 import { PollSession } from './poll-session.ts'
 import { takeTicket } from './take-ticket.ts'
@@ -32,6 +34,8 @@ export interface PollGatewayOptions {
   readonly signatures: AgentSignatures
   readonly presence: Presence
   readonly inbound: Inbound
+  /** The one through which sockets come too, which sweep it. */
+  readonly gate: HandshakeGate
   readonly report: (error: unknown) => void
   readonly version: string
   wanted(): WantedExecutors
@@ -44,7 +48,7 @@ export interface PollGatewayOptions {
 const ticketMs = 15_000
 
 export function createPollGateway(options: PollGatewayOptions): PollGateway {
-  const { store, signatures, presence, inbound, report, version, wanted, boot, now } = options
+  const { store, signatures, presence, inbound, gate, report, version, wanted, boot, now } = options
   const sessions = new Map<string, PollSession>()
   const waiting = new Set<PollSession>()
   /** Between hello and the confirmed ticket, and since when; oldest first. */
@@ -94,29 +98,36 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
     throw ended(session)
   }
 
+  /** The session of a poll: the one it names, or a new one, for which its agent waits at the gate like all that come anew. */
   const enter = async (
     signed: SignedRequest,
     poll: PollRequest,
     frames: AgentFrame[],
     address: string,
   ): Promise<PollSession> => {
+    // An empty poll has no effect, so that its nonce need not outlive this process, whose name it carries.
+    const hasEffect = frames.some((frame) => frame.type !== 'ping' && frame.type !== 'pong')
+    const spend = async (): Promise<void> => {
+      if (hasEffect) await useNonce(store, signatures, signed)
+    }
     if (poll.session !== undefined) {
+      await spend()
       const session = sessions.get(poll.session)
       if (session?.agentId !== signed.key.agentId) throw fleetError('FLT_SESSION_UNKNOWN')
       return session
     }
     const hello = frames.shift()
-    if (hello?.type !== 'hello') throw fleetError('FLT_SESSION_UNKNOWN')
-    return join(signed, hello, address)
+    return gate.enter(async () => {
+      await spend()
+      if (hello?.type !== 'hello') throw fleetError('FLT_SESSION_UNKNOWN')
+      return join(signed, hello, address)
+    })
   }
 
   const poll = async (signed: SignedRequest, body: unknown, address: string): Promise<string> => {
     if (!isPollRequest(body)) throw fleetError('FLT_HTTP_INVALID', { problem: 'the body is not a poll' })
     if (body.boot !== boot) throw fleetError('FLT_AUTH_BOOT', {}, { details: { boot } })
     const frames = readFrames(body.frames)
-    // An empty poll has no effect, so that its nonce need not outlive this process, whose name it carries.
-    if (frames.some((frame) => frame.type !== 'ping' && frame.type !== 'pong'))
-      await useNonce(store, signatures, signed)
     const session = await enter(signed, body, frames, address)
     presence.heard(session)
     if (frames.length > 0) await take(session, frames)
@@ -142,10 +153,10 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
     session.inbox.push(...frames)
     if (session.inbox.length > limits.framesPerPoll * 4)
       return session.close(closeCodes.malformed, 'Confirm the ticket first.')
-    const ticket = session.waiting?.isConfirmed ? undefined : takeTicket(session)
+    const ticket = joining.has(session) ? takeTicket(session) : undefined
     if (!ticket) return
     joining.delete(session)
-    const admitted = await inbound.ticket(session, ticket)
+    const admitted = await gate.proceed(() => inbound.ticket(session, ticket))
     if (admitted === 'live') await inbound.receive(session, [])
     else if (session.closed === undefined) session.close(closeCodes.replaced, 'Another session took over.')
   }
@@ -155,6 +166,7 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
       const signed = await signatures.verify(call)
       let status = 200
       let body: string
+      let seconds: number | undefined
       try {
         if (signed.refusal) throw signed.refusal
         body = await poll(signed, parseJson(call.body), call.address)
@@ -163,8 +175,11 @@ export function createPollGateway(options: PollGatewayOptions): PollGateway {
         const known = error instanceof FleetError ? error : fleetError('FLT_STORE_BUSY')
         status = known.status
         body = JSON.stringify(known.toJSON())
+        seconds = retryAfter(known)
       }
-      return { status, headers: signatures.sign(signed, status, Buffer.from(body)), body }
+      const signature = signatures.sign(signed, status, Buffer.from(body))
+      const headers = seconds === undefined ? signature : { ...signature, 'retry-after': String(seconds) }
+      return { status, headers, body }
     },
     dispose() {
       clearInterval(sweep)

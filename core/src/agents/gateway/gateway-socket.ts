@@ -18,7 +18,7 @@ import type { Admitted } from '../admission.ts'
 import type { Presence } from '../presence.ts'
 import { closeCodes } from '../session.ts'
 import { parseFrame } from './frames.ts'
-import { createHandshakeGate } from './handshake-gate.ts'
+import type { HandshakeGate } from './handshake-gate.ts'
 import type { Inbound } from './inbound.ts'
 import { inboxPauseBytes, SocketSession } from './socket-session.ts'
 import { takeTicket } from './take-ticket.ts'
@@ -35,6 +35,7 @@ export interface SocketGatewayOptions {
   readonly signatures: AgentSignatures
   readonly presence: Presence
   readonly inbound: Inbound
+  readonly gate: HandshakeGate
   readonly log: Log
   readonly version: string
   wanted(): WantedExecutors
@@ -56,7 +57,7 @@ const ticketMs = 15_000
 const pong = { type: 'pong' } as const
 
 export function createSocketGateway(options: SocketGatewayOptions): SocketGateway {
-  const { store, signatures, presence, inbound, log, version, wanted, now } = options
+  const { store, signatures, presence, inbound, gate, log, version, wanted, now } = options
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: limits.frameBytes,
@@ -68,7 +69,6 @@ export function createSocketGateway(options: SocketGatewayOptions): SocketGatewa
   const greeting = new Set<SocketSession>()
   /** Between hello and the confirmed ticket, and since when; oldest first. */
   const waiting = new Map<SocketSession, number>()
-  const gate = createHandshakeGate({ now })
   const sweep = setInterval(() => {
     gate.sweep()
     for (const session of greeting) {

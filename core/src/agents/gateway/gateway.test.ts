@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { sealFrame } from '@fleetupdate/sdk/protocol'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 import { signedHeaders, signedPost, WireAgent } from '../testing/wire-agent.ts'
 
@@ -217,5 +221,38 @@ describe('the poll gateway', () => {
     expect(
       Math.abs(Date.parse((clock.body as { details: { time: string } }).details.time) - Date.now()),
     ).toBeLessThan(5_000)
+  })
+})
+
+describe('the gate before both gateways', () => {
+  test('tells agents that come anew to come again while the store lets nobody in, and lets the first in afterwards', async () => {
+    await fleet.dispose()
+    const dir = await mkdtemp(join(tmpdir(), 'fleet-'))
+    onTestFinished(() => rm(dir, { recursive: true, force: true }))
+    fleet = await startTestFleet({ dir })
+    const poll = `${fleet.url}/api/agent/poll`
+    const agents = await Promise.all(Array.from({ length: 10 }, (_, i) => fleet.agent(`web-${i}`)))
+    const [socketAgent, ...pollAgents] = agents
+    const { body } = await signedPost(pollAgents[0]!.identity, poll, { boot: '', wait: 0, frames: [] })
+    const { boot } = (body as { details: { boot: string } }).details
+
+    const foreign = new Database(join(dir, 'core.db'))
+    onTestFinished(() => void foreign.close())
+    foreign.exec('BEGIN IMMEDIATE')
+    // Faster than on the wall, so that six seconds at the gate take one.
+    const clock = setInterval(() => fleet.advance(500), 100)
+    onTestFinished(() => clearInterval(clock))
+    const answers = pollAgents.map(({ identity }) =>
+      signedPost(identity, poll, { boot, wait: 0, frames: [hello] }),
+    )
+    // Eight places, all held by agents whose nonce cannot be committed.
+    const ninth = await Promise.race(answers)
+    expect(ninth).toMatchObject({ status: 503, isSigned: true, retryAfter: '5' })
+    expect(ninth.body).toMatchObject({ code: 'FLT_AGENT_BUSY' })
+    await expect(socketAgent!.connect()).rejects.toThrow('refused with 503')
+    foreign.exec('ROLLBACK')
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    expect(statuses.sort()).toEqual([...Array.from({ length: 8 }, () => 200), 503])
+    await socketAgent!.connect()
   })
 })

@@ -35,6 +35,7 @@ export interface SignedAnswer {
   readonly body: unknown
   /** Whether the answer carries the server's right signature. */
   readonly isSigned: boolean
+  readonly retryAfter: string | null
 }
 
 /** Enrols at a server, as docs/reference/protocol.md section 1 says; throws with the code of a refusal. */
@@ -108,7 +109,12 @@ export async function signedPost(
     Object.fromEntries(response.headers),
     key,
   )
-  return { status: response.status, body: JSON.parse(body.toString()), isSigned: problem === undefined }
+  return {
+    status: response.status,
+    body: JSON.parse(body.toString()),
+    isSigned: problem === undefined,
+    retryAfter: response.headers.get('retry-after'),
+  }
 }
 
 /**
