@@ -1,14 +1,16 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { BaseFlavour } from '../apt-root/base.ts'
 import { type AptRoot, createAptRoot, type Finished } from '../apt-root/create-apt-root.ts'
 import { type BootedHost, bootRoot } from '../systemd-host/boot-root.ts'
-import type { Network } from './network.ts'
+import type { Network, Place } from './network.ts'
 
 /** A clean Debian, booted, in a network of the test. */
 export interface Machine {
   readonly root: AptRoot
   readonly address: string
+  /** Where it is in the network: once it is removed, another machine may take its place. */
+  readonly place: Place
   readonly host: BootedHost
   /** Runs a program inside and waits. */
   run(argv: readonly string[]): Finished
@@ -16,6 +18,8 @@ export interface Machine {
   paste(line: string, env?: Readonly<Record<string, string>>): Finished
   /** Copies a file of this machine into its /root and answers the path there. */
   give(file: string, name?: string): string
+  /** Writes a file inside, of root alone. */
+  write(path: string, content: string | Buffer): void
   /** Every file below these folders with its owner, mode and hash: two equal texts are two equal trees. */
   fingerprint(...paths: readonly string[]): string
   /** Powers off and boots the same root. */
@@ -25,15 +29,20 @@ export interface Machine {
 
 export async function startMachine(
   network: Network,
-  { suite, flavour }: { readonly suite: string; readonly flavour: BaseFlavour },
+  {
+    suite,
+    flavour,
+    place = network.join(),
+  }: { readonly suite: string; readonly flavour: BaseFlavour; readonly place?: Place },
 ): Promise<Machine> {
   const root = await createAptRoot({ suite, flavour })
-  const { namespace, address } = network.join()
+  const { namespace, address } = place
   let host = await bootRoot(root, { networkNamespace: namespace })
   const run = (argv: readonly string[]): Finished => host.run(argv)
   return {
     root,
     address,
+    place,
     get host() {
       return host
     },
@@ -45,6 +54,11 @@ export async function startMachine(
       mkdirSync(join(root.directory, 'root'), { recursive: true })
       copyFileSync(file, join(root.directory, target))
       return target
+    },
+    write(path, content) {
+      const target = join(root.directory, path)
+      mkdirSync(dirname(target), { recursive: true })
+      writeFileSync(target, content, { mode: 0o600 })
     },
     fingerprint: (...paths) =>
       run([

@@ -6,8 +6,14 @@ export interface Network {
   /** This machine's address in it. */
   readonly here: string
   /** Makes the namespace of one more host, reachable at the address it answers. */
-  join(): { readonly namespace: string; readonly address: string }
+  join(): Place
   remove(): void
+}
+
+/** A namespace with one address. */
+export interface Place {
+  readonly namespace: string
+  readonly address: string
 }
 
 /** Why no network can be made here, in one line for a skipped test. */

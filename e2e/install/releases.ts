@@ -10,6 +10,8 @@ import { repository } from '../repository.ts'
 /** Where releases for one test run are made, signed with a key of that run. */
 export interface Releases {
   readonly folder: string
+  /** File of the key that signs them. */
+  readonly key: string
   /** Builds a release and answers the path of the server's archive; one of the same version is built once. */
   build(version: string, counter: number, env?: Readonly<Record<string, string>>): string
   /** The same, but its agent ends as soon as it is started; signed all the same. */
@@ -47,6 +49,7 @@ export function createReleases(): Releases {
   }
   return {
     folder,
+    key,
     build,
     buildBroken(version, counter) {
       const archive = build(version, counter)
