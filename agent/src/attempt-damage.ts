@@ -4,6 +4,7 @@ import { AgentFrame } from '@fleetupdate/sdk/protocol'
 import type { AttemptFolder } from './attempts.ts'
 import { createCheck, parseJson } from './check.ts'
 import { readText, syncFolder } from './durable-file.ts'
+import { errorCode } from './errors.ts'
 import { AttemptEnding, AttemptRequest, ProcessRecord, TailPoint } from './schemas.ts'
 
 /** What every file of an attempt must look like. */
@@ -25,13 +26,19 @@ export const damagedEnding = '.damaged'
 export async function setDamagedAside(folder: AttemptFolder): Promise<readonly string[]> {
   const damaged: string[] = []
   for (const [name, check] of checks) {
-    const text = await readText(folder.file(name))
+    const text = await readText(folder.file(name)).catch(unreadable)
     if (text === undefined || check.accepts(parseJson(text))) continue
     await rename(folder.file(name), folder.file(`${name}${damagedEnding}`))
     damaged.push(name)
   }
   if (damaged.length > 0) await syncFolder(folder.dir)
   return damaged
+}
+
+/** What a broken disk answers instead of a file; it must not keep the agent from everything else. */
+function unreadable(error: unknown): string {
+  if (!['EIO', 'EISDIR', 'EUCLEAN', 'EBADMSG'].includes(errorCode(error))) throw error
+  return ''
 }
 
 /** For the reason of the result. */

@@ -59,6 +59,7 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
   let progressSent = ''
   let progressAtMs = 0
   let checking = false
+  let isTakenUp = false
   let watcher: FSWatcher | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -126,7 +127,7 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
     options.ended()
   }
   const check = (): void => {
-    if (closed) return
+    if (closed || !isTakenUp) return
     tail.wake()
     if (checking) return
     checking = true
@@ -139,9 +140,12 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
     // Again where the disk was full or the like: the result must not wait for a restart.
     if (drained && !final) void conclude().catch(failed)
   }
-  const begin = async (): Promise<void> => {
+  /** What an earlier agent left is read first; where that fails for a while (too many open files), it is tried again. */
+  const takeUp = async (): Promise<void> => {
     if (options.origin === 'found') final = await journal.finalFrame(commandId, epoch)
     if (closed) return
+    timer = setInterval(check, pollMs)
+    isTakenUp = true
     if (final) {
       ended = true
       options.ended()
@@ -152,12 +156,15 @@ export function superviseAttempt(options: SupervisorOptions): AttemptSupervisor 
       } catch {
         // Without inotify the timer alone has to do.
       }
+      await tail.caughtUp()
     }
-    timer = setInterval(check, pollMs)
-    if (!final) await tail.caughtUp()
     check()
   }
-  const announced = begin().catch(failed)
+  const tryAgain = (error: unknown): void => {
+    failed(error)
+    if (!closed && !isTakenUp) timer = setTimeout(() => void takeUp().catch(tryAgain), livenessMs)
+  }
+  const announced = takeUp().catch(tryAgain)
 
   return {
     entry,

@@ -1,8 +1,19 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { AgentFrame } from '@fleetupdate/sdk/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { burySilentAttempt } from '../attempt-burial.ts'
+import { superviseAttempt } from '../attempt-supervisor.ts'
 import {
   type AttemptFolder,
   prepareAttempt,
@@ -323,6 +334,54 @@ describe('an attempt', () => {
       expect((await readEnding(folder))?.state).toBe(name === 'result.json' ? 'interrupted' : 'succeeded')
     },
   )
+
+  test('does not keep the agent from starting where the disk cannot read a file of it', async () => {
+    const folder = await prepare('says')
+    // Answers EISDIR where a bad sector would answer EIO.
+    rmSync(folder.file('request.json'))
+    mkdirSync(folder.file('request.json'))
+    const [entry] = await (await openJournal(dir, telling)).open()
+    expect(entry?.damage).toContain('request.json')
+    expect(existsSync(folder.file('request.json.damaged'))).toBe(true)
+  })
+
+  test('is taken up later where its record cannot be read at first, and its result is told', async () => {
+    const folder = await prepare('says')
+    await attempt(folder)
+    const journal = await openJournal(dir, telling)
+    const [entry] = await journal.open()
+    if (!entry) throw new Error('No attempt is open.')
+    mkdirSync(folder.file('final.json'))
+    const sent: AgentFrame[] = []
+    const failures: string[] = []
+    let resolve: (frame: AgentFrame) => void
+    const resultSent = new Promise<AgentFrame>((settle) => {
+      resolve = settle
+    })
+    const supervisor = superviseAttempt({
+      entry,
+      journal,
+      origin: 'found',
+      outbox: {
+        online: true,
+        send(frame) {
+          sent.push(frame)
+          if (frame.type === 'output')
+            supervisor.acknowledged({ type: 'ack', commandId, epoch: 1, output: frame.end })
+          if (frame.type === 'result') resolve(frame)
+        },
+      },
+      log: createLog((line) => void failures.push(line), { least: 'error' }),
+      ended: () => undefined,
+      settled: () => undefined,
+    })
+    await supervisor.announced
+    expect(failures).toEqual([expect.stringContaining('EISDIR')])
+    expect(sent).toEqual([])
+    rmdirSync(folder.file('final.json'))
+    expect(await resultSent).toMatchObject({ state: 'succeeded', commandId })
+    await supervisor.close()
+  })
 
   test('that is long acknowledged is answered for, also where the disk damaged its record', async () => {
     const folder = await prepare('says')

@@ -1,4 +1,4 @@
-import { statSync, watch } from 'node:fs'
+import { type FSWatcher, statSync, watch } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type AttemptFolder, readCancel } from '../attempts.ts'
 import { agentError } from '../errors.ts'
@@ -80,10 +80,9 @@ export function createStopper(folder: AttemptFolder, timeoutMs: number | undefin
       () => undefined,
     )
   }
-  const watcher = watch(folder.dir, (_event, name) => {
+  const watcher = watchFolder(folder, (name) => {
     if (name === 'cancel') look()
   })
-  watcher.on('error', () => watcher.close())
   const poll = setInterval(look, pollMs)
   const timer = timeoutMs === undefined ? undefined : longTimer(timeoutMs, () => timeUp(timeoutMs))
   look()
@@ -119,10 +118,21 @@ export function createStopper(folder: AttemptFolder, timeoutMs: number | undefin
     },
     close() {
       closed.abort()
-      watcher.close()
+      watcher?.close()
       clearInterval(poll)
       timer?.()
     },
+  }
+}
+
+/** Undefined where this machine has no watch left to give: then asking once a second has to do. */
+function watchFolder({ dir }: AttemptFolder, seen: (name: string | null) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(dir, (_event, name) => seen(name))
+    watcher.on('error', () => watcher.close())
+    return watcher
+  } catch {
+    return undefined
   }
 }
 
