@@ -11,6 +11,7 @@ import { lostAnswer } from './cases/lost-answer.ts'
 import { manyAgents } from './cases/many-agents.ts'
 import { nastyPackages } from './cases/nasty-packages.ts'
 import { blockedWebSocket, frozenWebSocket, network } from './cases/network.ts'
+import { olderVersionWorks } from './cases/older-version.ts'
 import { wildOutput } from './cases/output.ts'
 import { pausedAgent } from './cases/paused-agent.ts'
 import { restoredServer } from './cases/restored-server.ts'
@@ -30,6 +31,7 @@ export const faults: readonly Fault[] = [
   lostAnswer,
   pausedAgent,
   restoredServer,
+  olderVersionWorks,
   damagedFiles,
   databaseLock,
   fullDisk,

@@ -52,6 +52,8 @@ export interface RigOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: `data` in the fault's folder. */
   readonly dataDir?: string
+  /** Default: a free one. */
+  readonly port?: number
 }
 
 /** Starts a server in the fault's folder, without agents. */
@@ -65,6 +67,7 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
     agents: [],
     env,
     dataDir,
+    ...(options.port === undefined ? {} : { port: options.port }),
   })
   lab.onEnd(() => fleet.server.kill('SIGKILL'))
   const rig: Rig = {

@@ -68,6 +68,7 @@ export async function startAptRig(lab: Lab): Promise<AptRig> {
 /** A process that runs inside a root now. */
 export interface RootProcess {
   readonly pid: number
+  readonly parent: number
   readonly name: string
   readonly commandLine: string
 }
@@ -81,8 +82,25 @@ export async function processesIn(root: Pick<AptRoot, 'directory'>): Promise<rea
     const commandLine = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
       .replaceAll('\0', ' ')
       .trim()
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+    const parent = Number(/^PPid:\s+(\d+)/m.exec(status)?.[1] ?? 0)
     // A zombie is no process any more.
-    if (commandLine !== '') found.push({ pid: Number(pid), name, commandLine })
+    if (commandLine !== '') found.push({ pid: Number(pid), parent, name, commandLine })
   }
   return found
+}
+
+/**
+ * What attempts left running: runners and what is below them, and every process that lost its parent. Not what the agent itself runs beside them:
+ * after each command its facts ask apt, which starts helpers of its own for some milliseconds [m].
+ */
+export async function leftoversIn(root: Pick<AptRoot, 'directory'>): Promise<readonly RootProcess[]> {
+  const running = await processesIn(root)
+  const byPid = new Map(running.map((one) => [one.pid, one]))
+  const belongsToAgent = ({ commandLine, parent }: RootProcess): boolean => {
+    if (commandLine.includes('agent/main.js')) return !commandLine.includes(' attempt ')
+    const above = byPid.get(parent)
+    return above !== undefined && belongsToAgent(above)
+  }
+  return running.filter((one) => !belongsToAgent(one))
 }

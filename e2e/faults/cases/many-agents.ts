@@ -1,11 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Fault, Lab } from '../fault.ts'
 import { quantile, seconds } from '../figures.ts'
 import { bundleProgram } from '../programs/bundle-program.ts'
 import { type Rig, startRig } from '../rig.ts'
+import { createServerMeter } from '../server-meter.ts'
 
 /** Agents on the wire, without executors, that come back as real ones do; they and the stopwatch are processes of their own. */
 export const manyAgents: Fault = {
@@ -25,8 +24,8 @@ export const manyAgents: Fault = {
   },
   async run(lab) {
     const count = lab.scale({ smoke: 150, full: 1000 })
-    const meter = writeMeter(lab)
-    const rig = await startRig(lab, { env: { NODE_OPTIONS: `--require=${meter.program}` } })
+    const meter = await createServerMeter(lab)
+    const rig = await startRig(lab, { env: meter.env })
     const processes = lab.scale({ smoke: 1, full: 2 })
     const program = await bundleProgram(lab, 'simulated-agents.ts')
     for (let i = 0; i < processes; i++)
@@ -47,13 +46,13 @@ export const manyAgents: Fault = {
     const backMs = performance.now() - readyMs
     watch.send('stop')
     const [api] = (await once(watch, 'message')) as [number[]]
-    const loopP99 = await meter.read(rig.fleet.server.pid)
+    const { loopP99Ms } = await meter.read(rig.fleet.server.pid)
     const apiP99 = quantile(api, 0.99)
     // On a machine that runs other tests at the same time.
     const room = lab.scale({ smoke: 5, full: 1 })
     return {
-      passed: backMs <= 30_000 && apiP99 <= 500 * room && loopP99 <= 100 * room,
-      reached: `${count} agents back after ${seconds(backMs)}; API p99 ${apiP99.toFixed(0)} ms (${api.length} answers, p50 ${quantile(api, 0.5).toFixed(0)} ms), loop p99 ${loopP99.toFixed(0)} ms`,
+      passed: backMs <= 30_000 && apiP99 <= 500 * room && loopP99Ms <= 100 * room,
+      reached: `${count} agents back after ${seconds(backMs)}; API p99 ${apiP99.toFixed(0)} ms (${api.length} answers, p50 ${quantile(api, 0.5).toFixed(0)} ms), loop p99 ${loopP99Ms.toFixed(0)} ms`,
     }
   },
 }
@@ -75,38 +74,4 @@ async function allOnline(rig: Rig, count: number): Promise<void> {
     },
     90_000,
   )
-}
-
-/** Loaded into the server: tells at SIGUSR2 how late its loop was since its start. */
-function writeMeter(lab: Lab): { readonly program: string; read(pid: number): Promise<number> } {
-  const program = join(lab.folder, 'loop-meter.cjs')
-  const file = join(lab.folder, 'loop-delay')
-  writeFileSync(
-    program,
-    `const { isMainThread } = require('node:worker_threads')
-if (isMainThread) {
-  const { monitorEventLoopDelay } = require('node:perf_hooks')
-  const delay = monitorEventLoopDelay({ resolution: 5 })
-  // What a start costs is another figure.
-  setTimeout(() => delay.enable(), 300).unref()
-  process.on('SIGUSR2', () => require('node:fs').writeFileSync(${JSON.stringify(file)}, String(delay.percentile(99) / 1e6 - 5)))
-}
-`,
-  )
-  return {
-    program,
-    async read(pid) {
-      rmSync(file, { force: true })
-      process.kill(pid, 'SIGUSR2')
-      for (;;) {
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        try {
-          const text = readFileSync(file, 'utf8')
-          if (text !== '') return Math.max(0, Number(text))
-        } catch {
-          // Not written yet.
-        }
-      }
-    },
-  }
 }

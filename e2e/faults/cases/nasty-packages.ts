@@ -5,7 +5,7 @@ import type { CommandView } from '@fleetupdate/sdk'
 import { aptRootProblem } from '../../apt-root/create-apt-root.ts'
 import type { Fault, Lab } from '../fault.ts'
 import { seconds } from '../figures.ts'
-import { type AptRig, aptAgentId, processesIn, startAptRig } from './apt-rig.ts'
+import { type AptRig, aptAgentId, leftoversIn, type RootProcess, startAptRig } from './apt-rig.ts'
 
 /** Everything a package or an archive may do to an upgrade besides going well. */
 export const nastyPackages: Fault = {
@@ -54,19 +54,15 @@ async function runUpgrade(
   const text = await apt.rig.patient.output(id)
   const hash = createHash('sha256').update(text).digest('hex')
   check(`the log of ${command.state} is complete`, command.output?.sha256 === hash)
-  const leftovers = async (): Promise<string[]> =>
-    (await processesIn(apt.root)).map(({ commandLine }) => commandLine).filter((line) => !isAgents(line))
-  const isEmpty = async (): Promise<boolean> => (await leftovers()).length === 0
+  let left: readonly RootProcess[] = []
+  const isEmpty = async (): Promise<boolean> => {
+    left = await leftoversIn(apt.root)
+    return left.length === 0
+  }
   await apt.rig.client.until('the end of all it started', isEmpty, 5_000).catch(() => undefined)
-  const left = await leftovers()
-  check(`nothing is left running after ${command.state} (${left.join('; ')})`, left.length === 0)
+  const names = left.map(({ commandLine, pid, parent }) => `${commandLine} (${pid}, child of ${parent})`)
+  check(`nothing is left running after ${command.state} (${names.join('; ')})`, left.length === 0)
   return { ...command, text }
-}
-
-/** The agent itself, and what its fact rounds look with. */
-function isAgents(commandLine: string): boolean {
-  const isItself = commandLine.includes('agent/main.js') && !commandLine.includes(' attempt ')
-  return isItself || /--simulate|apt-cache|apt-mark showhold|apt list|dpkg-query/.test(commandLine)
 }
 
 async function questions(apt: AptRig, check: Check): Promise<void> {

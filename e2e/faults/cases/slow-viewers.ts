@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -7,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import type { Fault } from '../fault.ts'
 import { type Rig, startRig } from '../rig.ts'
+import { createServerMeter } from '../server-meter.ts'
 
 const megabyte = 1024 * 1024
 
@@ -26,7 +26,9 @@ export const slowViewers: Fault = {
     ],
   },
   async run(lab) {
-    const rig = await startRig(lab)
+    const meter = await createServerMeter(lab)
+    const rig = await startRig(lab, { env: meter.env })
+    const held = async (): Promise<number> => (await meter.read(rig.fleet.server.pid)).heldMegabytes
     rig.startAgent('vm-1')
     await rig.online(['vm-1'])
     const bytes = 8 * megabyte
@@ -36,45 +38,44 @@ export const slowViewers: Fault = {
       (await rig.patient.submit('vm-1', 'lab.pour', { kind: 'lines', bytes }, key)).id
     // Once without anybody, so that what the output itself costs is in the memory already.
     await rig.client.finished(await pour('nobody'))
+    const beforeSlow = await held()
     const snailId = await pour('slow')
     const snails = Array.from({ length: slow }, () => openSnail(rig, snailId))
     lab.onEnd(() => snails.forEach(({ socket }) => void socket.destroy()))
-    const ended = rig.client.finished(snailId)
-    const slowMegabytes = await mostWhile(rig, ended)
+    const slowMegabytes = (await mostWhile(held, rig.client.finished(snailId))) - beforeSlow
+    const beforeFast = await held()
     const fastId = await pour('fast')
     const viewers = Array.from({ length: fast }, (_, i) =>
       i % 2 === 0 ? viewStream(rig, fastId) : viewSocket(rig, fastId),
     )
-    const fastMegabytes = await mostWhile(rig, Promise.all(viewers))
+    const fastMegabytes = (await mostWhile(held, Promise.all(viewers))) - beforeFast
     const [stored, seen] = [await rig.patient.output(fastId), await Promise.all(viewers)]
     const hash = createHash('sha256').update(stored).digest('hex')
     const equal = seen.filter((one) => one === hash).length
     const snailText = await rig.patient.output(snailId)
     const right = snails.filter((snail) => snailText.startsWith(snail.text())).length
-    // Garbage that was not collected yet belongs to nobody.
-    const each = Math.max(0, slowMegabytes - sharedMegabytes) / slow
+    const each = slowMegabytes / slow
     return {
-      passed: equal === fast && right === slow && each <= 1 && fastMegabytes <= fast + sharedMegabytes,
-      reached: `${equal} of ${fast} byte-equal, ${right} of ${slow} slow ones right as far as they read (${(stored.length / megabyte).toFixed(1)} MiB of output); the server grew by ${slowMegabytes.toFixed(0)} MB for ${slow} slow ones (${each.toFixed(2)} MiB each beyond ${sharedMegabytes} MB of garbage), by ${fastMegabytes.toFixed(0)} MB for ${fast} that keep up`,
+      passed: equal === fast && right === slow && each <= 1 && fastMegabytes <= fast,
+      reached: `${equal} of ${fast} byte-equal, ${right} of ${slow} slow ones right as far as they read (${(stored.length / megabyte).toFixed(1)} MiB of output); read after forced collections the server held at most ${slowMegabytes.toFixed(1)} MiB more for ${slow} slow ones (${each.toFixed(2)} MiB each), ${fastMegabytes.toFixed(1)} MiB more for ${fast} that keep up`,
     }
   },
 }
 
-/** Room for garbage while many are served at once. */
-const sharedMegabytes = 80
-
-/** How much the server's memory grew at most while something lasted. */
-async function mostWhile(rig: Rig, work: Promise<unknown>): Promise<number> {
-  const before = residentMegabytes(rig.fleet.server.pid)
-  let highest = before
+/** How much the server held at most while something lasted, and right after it. */
+async function mostWhile(held: () => Promise<number>, work: Promise<unknown>): Promise<number> {
+  let highest = 0
   let isOver = false
-  const over = work.finally(() => (isOver = true))
+  const over = work.finally(() => {
+    isOver = true
+  })
   while (!isOver) {
-    highest = Math.max(highest, residentMegabytes(rig.fleet.server.pid))
-    await pause(50)
+    highest = Math.max(highest, await held())
+    // Each reading is a collection, which costs the server time.
+    await pause(200)
   }
   await over
-  return highest - before
+  return Math.max(highest, await held())
 }
 
 /** SSE as a program reads it; answers the hash of the text. */
@@ -148,9 +149,4 @@ function textOf(raw: string): string {
     .filter((event) => event.includes('event: output'))
     .map((event) => JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? '{"text":""}').text)
     .join('')
-}
-
-function residentMegabytes(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(line?.[1] ?? 0) / 1024
 }
