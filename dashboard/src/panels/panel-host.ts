@@ -2,7 +2,8 @@ import type { Fleet, PanelHost } from '@fleetupdate/sdk/panel'
 import { computed } from 'vue'
 import type { Router } from 'vue-router'
 import { useAgent } from '../agent/use-agent.ts'
-import { request } from '../api/request.ts'
+import { problemText } from '../api/problem-text.ts'
+import { asProblem, isRecord, request } from '../api/request.ts'
 import { useTopic } from '../api/use-topic.ts'
 import CommandState from '../commands/CommandState.vue'
 import { submitBatch, submitCommand } from '../commands/submit.ts'
@@ -24,7 +25,8 @@ import KitTerminal from '../kit/KitTerminal.vue'
 import KitTime from '../kit/KitTime.vue'
 import KitValue from '../kit/KitValue.vue'
 import { tell } from '../shell/tell.ts'
-import { formatAgo, formatNumber, i18n, textOf } from '../text.ts'
+import { formatAgo, formatNumber, i18n, type Parameters, textOf } from '../text.ts'
+import { ownRoutes } from './own-routes.ts'
 
 /** What panels get from this dashboard: the kit it is made of itself, the fleet, texts, and where the person is. */
 export function createPanelHost(router: Router): PanelHost {
@@ -49,6 +51,7 @@ export function createPanelHost(router: Router): PanelHost {
       value: KitValue,
     },
     fleet,
+    routes: ownRoutes,
     agent: useAgent,
     command: useCommand,
     topic: useTopic,
@@ -58,6 +61,10 @@ export function createPanelHost(router: Router): PanelHost {
       plural: (key, count, parameters) =>
         textOf(`${plugin}.${key}`, key, { count: formatNumber(count), n: count, ...parameters }, count),
       number: formatNumber,
+      problem(error) {
+        const problem = asProblem(error)
+        return textOf(`${plugin}.error.${problem.code}`, problemText(problem), scalarsOf(problem.details))
+      },
       ago: formatAgo,
       locale: i18n.global.locale,
     }),
@@ -72,6 +79,16 @@ export function createPanelHost(router: Router): PanelHost {
       open: (path) => void router.push(path),
     }),
   }
+}
+
+/** What may stand in a message; the rest of the details is for programs. */
+function scalarsOf(details: unknown): Parameters {
+  if (!isRecord(details)) return {}
+  return Object.fromEntries(
+    Object.entries(details).flatMap(([name, value]) =>
+      typeof value === 'string' || typeof value === 'number' ? [[name, value]] : [],
+    ),
+  )
 }
 
 const fleet: Fleet = {

@@ -100,6 +100,36 @@ describe('the rules of a plugin', () => {
     expect(await broken({ manifest: { ...sound.manifest, programs: [], privileges } })).toEqual([])
   })
 
+  test('hold the manifest to the version that has what a panel imports', async () => {
+    const panel = `import { FleetCard,\n  useRoutes, useText } from '@fleetupdate/sdk/panel'`
+    const sources = new Map([...sound.sources, ['src/panel/Page.vue', panel]])
+    expect(await broken({ sources })).toEqual(['sdk-version'])
+    expect(await broken({ sources, manifest: { ...sound.manifest, sdk: '1.1' } })).toEqual([])
+    expect(await broken({ sources, manifest: { ...sound.manifest, sdk: '2' } })).toEqual([])
+  })
+
+  test('keep a panel to its own routes, asked through the dashboard', async () => {
+    const panel = (text: string): Partial<Subject> => ({
+      sources: new Map([...sound.sources, ['src/panel/Page.vue', text]]),
+    })
+    for (const text of [
+      `await fetch('api/agents')`,
+      'new EventSource(address)',
+      'window.fetch(address)',
+      `routes.call('POST', '/api/plugins/x/notes')`,
+      `routes.call<{ items: Note[] }>('GET', '../metrics/agents')`,
+      'routes.call("GET", `notes?of=${id}`)',
+      `routes.call('DELETE', 'https://elsewhere.example.com')`,
+    ])
+      expect(await broken(panel(text)), text).toEqual(['panel-routes'])
+    for (const text of [
+      `routes.call<Note>('POST', 'notes', { body: { text } })`,
+      'routes.call("GET", `notes/${id}`)',
+      `prefetch('notes'); fetcher.fetch()`,
+    ])
+      expect(await broken(panel(text)), text).toEqual([])
+  })
+
   test('let migrations only be appended', async () => {
     const rule = ['migrations-append-only']
     expect(await broken({ migrations: [first] })).toEqual(rule)

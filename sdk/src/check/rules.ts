@@ -1,5 +1,6 @@
 import type { CommandDefinition } from '../contract/contract.ts'
 import { migrationRule } from './migration-lock.ts'
+import { panelRoutesRule, sdkVersionRule } from './panel-rules.ts'
 import type { Rule } from './rule.ts'
 import type { Subject } from './subject.ts'
 
@@ -13,6 +14,8 @@ export const rules: readonly Rule[] = [
   { name: 'commands-tested', problems: commandsTested },
   { name: 'programs-declared', problems: programsDeclared },
   migrationRule,
+  sdkVersionRule,
+  panelRoutesRule,
   { name: 'sizes', problems: sizes },
 ]
 

@@ -1,5 +1,5 @@
 /** Version of the interface between plugins and hosts that this sdk has: `major.minor`. A manifest names the least one its plugin needs. */
-export const sdkVersion = '1.0'
+export const sdkVersion = '1.1'
 
 /**
  * Why a host of this sdk cannot run a plugin that needs the version `wanted`, as a sentence with the way out; undefined where it can.

@@ -1,10 +1,12 @@
-import { inject, type MaybeRefOrGetter } from 'vue'
+import { inject, type MaybeRefOrGetter, type Ref, readonly, ref } from 'vue'
 import {
   type Fleet,
   type LiveAgent,
   type LiveCommand,
+  type OwnRoutes,
   type Place,
   panelIdKey,
+  type SubmitRequest,
   type TextTools,
   type TopicHandlers,
   usePanelHost,
@@ -29,6 +31,53 @@ export function useCommand(id: MaybeRefOrGetter<string | undefined>): LiveComman
  */
 export function useFleet(): Fleet {
   return usePanelHost().fleet
+}
+
+export interface Submit {
+  /** While the server is asked. */
+  readonly busy: Readonly<Ref<boolean>>
+  /** Submits for one agent and opens the command's page; a refusal is said in a corner. Never rejects. */
+  submit(agentId: string, request: SubmitRequest): Promise<void>
+}
+
+/**
+ * The usual end of a button: submit a command, and lead the person to it.
+ *
+ * @example
+ * const { busy, submit } = useSubmit()
+ * // <FleetButton :busy="busy" @click="submit(agent.id, { command: 'reboot.cancel' })">
+ */
+export function useSubmit(): Submit {
+  const { fleet, place, tell } = usePanelHost()
+  const text = useText()
+  const { open } = place()
+  const busy = ref(false)
+  return {
+    busy: readonly(busy),
+    async submit(agentId, request) {
+      busy.value = true
+      try {
+        const { id } = await fleet.submit(agentId, request)
+        open(`/commands/${id}`)
+      } catch (problem) {
+        tell(text.problem(problem), 'danger')
+      } finally {
+        busy.value = false
+      }
+    },
+  }
+}
+
+/**
+ * Asks the routes of the panel's own plugin, and no others. The server decides by the person's role, as for every request.
+ *
+ * @example
+ * const routes = useRoutes()
+ * const { items } = await routes.call<{ items: Note[] }>('GET', 'notes')
+ * await routes.call('POST', 'notes', { body: { text } })
+ */
+export function useRoutes(): OwnRoutes {
+  return usePanelHost().routes(inject(panelIdKey, ''))
 }
 
 /** Listens to a live topic of the server for as long as the component lives; resubscribed after a reconnection. */

@@ -24,6 +24,8 @@ export type KitName =
 export interface Problem {
   readonly code: string
   readonly message: string
+  /** What a program can act on, where the code has any. */
+  readonly details?: unknown
 }
 
 export interface BatchView {
@@ -69,6 +71,23 @@ export interface Fleet {
   read<T>(path: string): Promise<T>
 }
 
+export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export interface RouteRequest {
+  readonly query?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly body?: unknown
+}
+
+/** The routes of the panel's own plugin, below `/api/plugins/<id>`, asked as the person who is signed in. */
+export interface OwnRoutes {
+  /**
+   * The parsed answer. `path` holds plain segments (`rollouts/:id`, already encoded); one that could lead anywhere else is never sent. Rejects with a
+   * {@link Problem}: the server's own, `FLT_PANEL_ROUTE` for such a path, or `FLT_NO_ANSWER`.
+   */
+  call<T>(method: RouteMethod, path: string, request?: RouteRequest): Promise<T>
+}
+
 export interface TopicHandlers {
   readonly data: (data: unknown) => void
   readonly problem?: (problem: Problem) => void
@@ -82,6 +101,11 @@ export interface TextTools {
   /** The same with singular and plural, separated by `|` in the message. */
   plural(key: string, count: number, parameters?: Readonly<Record<string, string | number>>): string
   number(value: number, options?: Intl.NumberFormatOptions): string
+  /**
+   * What to tell the person about a caught {@link Problem}: the panel's own message `error.<code>` where it has one (its placeholders are filled from `details`),
+   * else the dashboard's, else the server's sentence.
+   */
+  problem(error: unknown): string
   /** `3 hours ago`. Follows the clock. */
   ago(iso: string): string
   readonly locale: Readonly<Ref<string>>
@@ -97,6 +121,7 @@ export interface Place {
 export interface PanelHost {
   readonly kit: Readonly<Record<KitName, Component>>
   readonly fleet: Fleet
+  routes(plugin: string): OwnRoutes
   agent(id: MaybeRefOrGetter<string>): LiveAgent
   command(id: MaybeRefOrGetter<string | undefined>): LiveCommand
   topic(topic: MaybeRefOrGetter<string | undefined>, handlers: TopicHandlers): void

@@ -12,6 +12,7 @@ export interface History {
   add(agentId: string, point: Point): Promise<void>
   /** The newest last. */
   read(agentId: string, limit: number): Promise<readonly Point[]>
+  forget(agentId: string): Promise<void>
 }
 
 const keptMs = 90 * 86_400_000
@@ -34,6 +35,9 @@ export function createHistory({ query, write }: PluginDatabase): History {
     async read(agentId, limit) {
       const newest = db.selectFrom('sizes').select(['at', 'bytes']).where('agentId', '=', agentId)
       return (await newest.orderBy('at', 'desc').limit(limit).execute()).reverse()
+    },
+    async forget(agentId) {
+      await write([db.deleteFrom('sizes').where('agentId', '=', agentId).compile()])
     },
   }
 }

@@ -31,6 +31,17 @@ test('keeps what was reported, the newest last, for 90 days', async () => {
   expect(await bytesOf('?limit=1')).toEqual([3])
 })
 
+test('forgets what it is told to, of that agent alone', async () => {
+  await report(1, '2026-01-01T00:00:00.000Z')
+  await part.report('vm-02', { total: { bytes: 5, complete: true } })
+  const forget = (id: string) =>
+    part.http.inject({ method: 'DELETE', url: `/api/plugins/log-sizes/agents/${id}/sizes` })
+  expect((await forget('vm-99')).statusCode).toBe(404)
+  expect((await forget('vm-01')).statusCode).toBe(204)
+  expect((await get('vm-01')).json()).toEqual({ items: [] })
+  expect(await part.db.query.selectFrom('sizes').select('bytes').execute()).toEqual([{ bytes: 5 }])
+})
+
 test.each(['?limit=0', '?limit=1e3', '?limit=-1'])('%s is refused', async (query) => {
   expect((await get('vm-01', query)).statusCode).toBe(400)
 })

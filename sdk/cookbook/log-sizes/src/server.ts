@@ -28,6 +28,15 @@ export default definePlugin(logSizes, {
         return { items: await history.read(id, Number(limit)) }
       },
     )
+    http.delete<{ Params: { id: string } }>(
+      '/agents/:id/sizes',
+      { config: { role: 'operator' } },
+      async ({ params: { id } }, reply) => {
+        if (!(await agents.get(id))) throw logSizesError('FLT_LOG_SIZES_AGENT', { id: id.slice(0, 64) })
+        await history.forget(id)
+        return reply.code(204).send()
+      },
+    )
     // #endregion
   },
 })
