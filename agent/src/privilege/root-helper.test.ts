@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -17,12 +18,24 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest'
 import { buildAgent } from '../../build.mjs'
 
 const isRoot = process.getuid?.() === 0
 /** Stands for the agent's user. */
 const peer = 64_999
+/** Ends at SIGTERM; what it started does not. */
+const stubbornScript = 'trap "" TERM; sleep 600 & trap - TERM; echo $!; wait'
 const attempt = '01890a5d-ac96-774b-bcce-b302099a8057.1'
 let dir = ''
 const state = (...path: string[]): string => join(dir, 'state', ...path)
@@ -64,6 +77,7 @@ beforeAll(async () => {
     id('env', [], { program: '/usr/bin/env', env: { DEBIAN_FRONTEND: 'noninteractive' } }),
     id('sleep', ['0.01'], { program: '/bin/sleep' }),
     id('long', ['60'], { program: '/bin/sleep' }),
+    id('stubborn', ['-c', stubbornScript], { program: '/bin/sh' }),
     id('absent', [], { program: '/usr/bin/absent-program' }),
     id('writable', [], { program: join(dir, 'writable') }),
     id('status', ['x', '/proc/self/fd/3'], { program: '/usr/bin/cp' }),
@@ -165,6 +179,22 @@ describe.runIf(isRoot)('the root helper', () => {
     expect(ask(run('long', ['60']), { more: 'term\n' }).last).toEqual({ exitCode: -1, signal: 'SIGTERM' })
     expect(Date.now() - startedMs).toBeLessThan(10_000)
     expect(ask(run('sleep', ['0.01']))).toMatchObject(ended)
+  })
+
+  test('ends what the program started and left, once the program was told to end', async () => {
+    const helper = spawn(process.execPath, [join(dir, 'agent', 'root-helper')], {
+      env: { PATH: '/usr/bin:/bin', SUDO_UID: String(peer) },
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    const end = once(helper, 'exit')
+    helper.stdin.write(`${JSON.stringify(run('stubborn', ['-c', stubbornScript]))}\n`)
+    await vi.waitUntil(() => written().endsWith('\n'), 5_000)
+    const left = Number(written())
+    onTestFinished(() => void spawnSync('kill', ['-9', `${left}`]))
+    expect(readFileSync(`/proc/${left}/comm`, 'utf8')).toBe('sleep\n')
+    helper.stdin.write('term\n')
+    await end
+    await vi.waitUntil(() => !existsSync(`/proc/${left}`), 5_000)
   })
 
   test('knows its asker by the name that systemd gives the connection, or by sudo, and serves the owner of the state folder alone', () => {

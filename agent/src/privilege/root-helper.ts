@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
-import process, { argv, env, execPath, exit, getuid, kill, stderr, stdin, stdout } from 'node:process'
+import process, { argv, env, execPath, exit, getuid, stderr, stdin, stdout } from 'node:process'
 import type { Manifest, Privilege } from '@fleetupdate/sdk'
 import { readRootNames } from '../isolation/root-names.ts'
 import { sandboxCommand } from '../isolation/sandbox.ts'
@@ -21,6 +21,7 @@ import { openForAppending } from './output-file.ts'
 import { packageRule } from './package-rule.ts'
 import { type HostPolicy, PolicyProblem, readPolicy } from './policy-file.ts'
 import { brokenRule, isOpen } from './policy-rules.ts'
+import { endRest, signalGroup } from './process-group.ts'
 
 /**
  * The one program through which the unprivileged agent becomes root: systemd starts it for each connection to its socket, or sudo does. It reads
@@ -115,13 +116,20 @@ async function run(request: Request, policy: HostPolicy): Promise<void> {
     stdio: ['ignore', files[0], files[1], files[2] ?? 'ignore'],
   })
   child.on('error', () => refuse(`${privilege.program} cannot be started`))
-  child.on('exit', (exitCode, signal) => answer({ exitCode: exitCode ?? -1, signal }))
   if (child.pid === undefined) return
+  const group = -child.pid
+  child.on('exit', async (exitCode, signal) => {
+    if (isToEnd) await endRest(group)
+    answer({ exitCode: exitCode ?? -1, signal })
+  })
+  let isToEnd = false
   stdout.write(`${JSON.stringify({ pid: child.pid })}\n`)
   stderr.write(`<5>uid ${peer} runs ${plugin}: ${privilege.id} (${child.pid})\n`)
   obey = (order) => {
     const signal = order === 'term' ? 'SIGTERM' : order === 'kill' ? 'SIGKILL' : undefined
-    if (signal && child.pid !== undefined && child.exitCode === null) kill(-child.pid, signal)
+    if (!signal) return
+    isToEnd = true
+    signalGroup(group, signal)
   }
   for (const order of orders) obey(order)
 }

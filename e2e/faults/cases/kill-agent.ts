@@ -24,6 +24,7 @@ export const killAgent: Fault = {
     )
     await rig.online(agents.map(({ id }) => id))
     const owed: Owed[] = []
+    const stuck: string[] = []
     let slowestMs = 0
     let next = 0
     const work = async (agent: AgentProcess): Promise<void> => {
@@ -42,8 +43,13 @@ export const killAgent: Fault = {
         await rig.patient
           .until('the end', async () => isTerminal(await rig.patient.command(id)), 45_000)
           .catch(async () => {
-            const view = JSON.stringify(await rig.patient.command(id))
-            lab.note(`${agent.id} round ${round}: ${view}\n${agent.output().slice(-3000)}`)
+            const { state } = await rig.patient.command(id)
+            const host = (await rig.patient.agent(agent.id))?.status
+            const last = agent.output().trim().split('\n').at(-1)
+            stuck.push(
+              `round ${round} (killed at its ${phases[round % phases.length]}) ${state}, ${agent.id} ${host}: ${last}`,
+            )
+            lab.note(agent.output().slice(-3000))
           })
         slowestMs = Math.max(slowestMs, performance.now() - backMs)
         if (round % 25 === 0) lab.note(`round ${round}`)
@@ -56,7 +62,7 @@ export const killAgent: Fault = {
     const equal = rounds - audit.wrongOutput
     return {
       passed,
-      reached: `${rounds} kills: ${describeAudit(audit)}, slowest result ${(slowestMs / 1000).toFixed(1)} s, hash equal ${equal}/${rounds} (${succeeded} succeeded, ${interrupted} interrupted before their command began)`,
+      reached: `${rounds} kills: ${describeAudit(audit)}, slowest result ${(slowestMs / 1000).toFixed(1)} s, hash equal ${equal}/${rounds} (${succeeded} succeeded, ${interrupted} interrupted before their command began)${stuck.length > 0 ? `; after 45 s: ${stuck.join('; ')}` : ''}`,
     }
   },
 }
