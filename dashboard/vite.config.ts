@@ -4,6 +4,7 @@ import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 import { registerTS } from 'vue/compiler-sfc'
 import { checkMessages } from './build/check-messages.ts'
+import { compressed } from './build/compressed.ts'
 import { coreIcons } from './build/core-icons.ts'
 import { firstLoad } from './build/first-load.ts'
 import { sharedModules, shareModules } from './build/shared-modules.ts'
@@ -26,6 +27,7 @@ export default defineConfig({
     checkMessages(fileURLToPath(new URL('./src', import.meta.url))),
     shareModules(),
     firstLoad(200),
+    compressed(),
   ],
   build: {
     target: 'es2022',

@@ -6,7 +6,7 @@ import { fleetError } from '../errors.ts'
 import type { PublicPaths } from './public-urls.ts'
 import { pagePolicy } from './security-headers.ts'
 
-/** Serves the built dashboard: hashed files for a year, and its page for every other path that is not the API's. */
+/** Serves the built dashboard: hashed files for a year, compressed as the build left them, and its page for every other path that is not the API's. */
 export async function registerDashboard(
   app: FastifyInstance,
   dir: string | undefined,
@@ -20,7 +20,8 @@ export async function registerDashboard(
       wildcard: false,
       immutable: true,
       maxAge: '365d',
-      globIgnore: ['index.html', '**/*.map'],
+      preCompressed: true,
+      globIgnore: ['index.html', '**/*.{map,br,gz}'],
     })
   }
   const send = ({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply => {

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, extname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { Negotiator } from '@fastify/accept-negotiator'
 import type { FastifyInstance } from 'fastify'
 import { fleetError } from '../errors.ts'
 import type { Discovered } from './discover.ts'
@@ -18,6 +21,10 @@ export interface PanelAssets {
   register(app: FastifyInstance): void
 }
 
+const encodings = new Negotiator({ supportedValues: ['gzip'] })
+/** Fonts are compressed already. */
+const packed = new Set(['.woff2'])
+
 const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -29,6 +36,8 @@ const types: Readonly<Record<string, string>> = {
 /** Serves the built panels of all plugins under `/assets/plugins/<id>/<hash>/`. Only files found when it was published exist; no path is ever built from a request. */
 export function createPanelAssets(): PanelAssets {
   const files = new Map<string, string>()
+  /** What was asked for so far; a file's content never changes under its address. */
+  const gzipped = new Map<string, Promise<Buffer>>()
   // By discovery: a plugin that was installed anew is published anew.
   const entries = new WeakMap<Discovered, Promise<PanelEntry | undefined>>()
 
@@ -42,7 +51,11 @@ export function createPanelAssets(): PanelAssets {
     const hash = createHash('sha256')
     for (const name of names) hash.update(name).update(await readFile(join(folder, name)))
     const base = `/assets/plugins/${plugin.id}/${hash.digest('hex').slice(0, 12)}`
-    for (const path of files.keys()) if (path.startsWith(`/assets/plugins/${plugin.id}/`)) files.delete(path)
+    for (const path of files.keys()) {
+      if (!path.startsWith(`/assets/plugins/${plugin.id}/`)) continue
+      files.delete(path)
+      gzipped.delete(path)
+    }
     for (const name of names) files.set(`${base}/${name}`, join(folder, name))
     const url = (file: string): string => `${base}/${relative(folder, join(plugin.dir, file))}`
     return {
@@ -51,6 +64,14 @@ export function createPanelAssets(): PanelAssets {
       slots: panel.slots,
       title: panel.title,
     }
+  }
+
+  const compressed = (path: string, file: string): Promise<Buffer> => {
+    const known = gzipped.get(path) ?? readFile(file).then((plain) => promisify(gzip)(plain))
+    gzipped.set(path, known)
+    // A file that could not be read this time is read again.
+    known.catch(() => gzipped.delete(path))
+    return known
   }
 
   return {
@@ -64,10 +85,15 @@ export function createPanelAssets(): PanelAssets {
         const path = request.url.split('?', 1)[0] ?? ''
         const file = files.get(path)
         if (file === undefined) throw fleetError('FLT_HTTP_NOT_FOUND', { method: 'GET', path })
-        return reply
+        const kind = extname(file)
+        reply
           .header('cache-control', 'public, max-age=31536000, immutable')
-          .type(types[extname(file)] ?? 'application/octet-stream')
-          .send(await readFile(file))
+          .header('vary', 'accept-encoding')
+          .type(types[kind] ?? 'application/octet-stream')
+        const accepted = request.headers['accept-encoding']
+        if (!accepted || packed.has(kind) || encodings.negotiate(accepted) === null)
+          return reply.send(await readFile(file))
+        return reply.header('content-encoding', 'gzip').send(await compressed(path, file))
       })
     },
   }
