@@ -3,6 +3,7 @@ import { agent } from './figures/agent.ts'
 import { batch } from './figures/batch.ts'
 import { burst } from './figures/burst.ts'
 import { click } from './figures/click.ts'
+import { dashboard } from './figures/dashboard.ts'
 import { frames } from './figures/frames.ts'
 import { heartbeats } from './figures/heartbeats.ts'
 import { lines } from './figures/lines.ts'
@@ -10,6 +11,7 @@ import { list } from './figures/list.ts'
 import { memory } from './figures/memory.ts'
 import { metrics } from './figures/metrics.ts'
 import { start } from './figures/start.ts'
+import { terminal } from './figures/terminal.ts'
 import { guardNames, regressions } from './guard.ts'
 import { describeMachine } from './machine.ts'
 import { type BenchOptions, readOptions } from './options.ts'
@@ -30,6 +32,8 @@ const measures: readonly Measure[] = [
   batch,
   list,
   metrics,
+  dashboard,
+  terminal,
 ]
 
 const options = readOrStop()

@@ -29,7 +29,7 @@ await build({
   target: 'node20',
   format: 'esm',
   conditions: ['source'],
-  external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue'],
+  external: ['better-sqlite3', 'argon2', 'esbuild', 'vite', '@vitejs/plugin-vue', 'playwright-core'],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },

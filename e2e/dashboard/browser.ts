@@ -65,10 +65,10 @@ export async function visit(
   return { page, troubles, strangers, close: () => context.close() }
 }
 
-/** Logs in as the administrator of a test fleet; resolves when the fleet is shown. */
-export async function logIn(page: Page): Promise<void> {
+/** Logs in as the administrator, by default of a test fleet; resolves when the fleet is shown. */
+export async function logIn(page: Page, password = 'a password for tests'): Promise<void> {
   await page.fill('#username', 'admin')
-  await page.fill('#password', 'a password for tests')
+  await page.fill('#password', password)
   await page.click('button[type=submit]')
   await page.waitForSelector('.tiles, .first')
 }

@@ -1,3 +1,4 @@
+import { setInterval as every } from 'node:timers/promises'
 import { enrol } from '@fleetupdate/core/testing'
 import { limits, type ServerFrame, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { eachOf } from './each-of.ts'
@@ -6,12 +7,19 @@ import { SimAgent } from './sim-agent.ts'
 const heartbeatParts = 20
 const enrolAtOnce = 64
 const tellAtOnce = 200
+const churnStepMs = 20
 
 export interface FleetPlace {
   readonly url: string
   readonly psk: string
   /** Number of the first agent. */
   readonly first: number
+}
+
+export interface Churn {
+  readonly perSecond: number
+  readonly seconds: number
+  readonly pending: number
 }
 
 /** The simulated agents of one process: they enrol, connect, greet and send heartbeats like real ones. Every method can be called from afar. */
@@ -60,6 +68,29 @@ export class LocalFleet {
       await agent.tell('os-updates', { updates: updatesOf((index + round) % 7) })
       await agent.tell('metrics', { sample: sampleOf((index * 7 + round) % 100) })
     })
+  }
+
+  /**
+   * So many agents a second tell other updates and metrics, as evenly as timers allow. Every other one is one of the first 100, so that what
+   * a person has before the eyes changes all the time; the last word of these is `pending` updates. Answers how many spoke.
+   */
+  async churn({ perSecond, seconds, pending }: Churn): Promise<number> {
+    const agents = this.#online
+    const inView = Math.min(100, agents.length)
+    const wanted = perSecond * seconds
+    const began = performance.now()
+    let sent = 0
+    for await (const _ of every(churnStepMs)) {
+      const due = Math.min(wanted, Math.round(((performance.now() - began) / 1000) * perSecond))
+      for (; sent < due; sent++) {
+        const agent = agents[sent % 2 === 0 ? (sent / 2) % inView : (sent * 7) % agents.length]
+        const isLast = sent >= wanted - 2 * inView
+        agent?.say('os-updates', { updates: updatesOf(isLast ? pending : sent % pending) })
+        agent?.say('metrics', { sample: sampleOf((sent * 3) % 100) })
+      }
+      if (sent >= wanted) break
+    }
+    return sent
   }
 
   /** Takes the next offer of each connected agent and accepts it at once, as a real agent does; answers when the last came, in epoch ms. */

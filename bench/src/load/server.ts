@@ -13,8 +13,9 @@ export interface Server {
   restart(): Promise<void>
 }
 
+/** The first administrator's. */
+export const password = 'a password for benchmarks'
 const psk = 'a-secret-for-benchmarks-0123456789'
-const password = 'a password for benchmarks'
 
 /** Starts the built server on loopback with its data in a folder. */
 export async function startServer(dataDir: string, pluginDirs: readonly string[]): Promise<Server> {

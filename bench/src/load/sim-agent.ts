@@ -49,15 +49,20 @@ export class SimAgent extends EventEmitter<{ frame: [ServerFrame] }> {
 
   /** Sends facts; resolves when the server has them durably. */
   async tell(plugin: string, facts: Readonly<Record<string, unknown>>): Promise<void> {
+    const last = this.#revision + Object.keys(facts).length
+    const stored = this.next('ack', ({ facts: upTo = 0 }) => upTo >= last)
+    this.say(plugin, facts)
+    await stored
+  }
+
+  /** Sends facts and does not wait. */
+  say(plugin: string, facts: Readonly<Record<string, unknown>>): void {
     const observedAt = new Date().toISOString()
     const items = Object.entries(facts).map(([fact, value]) => ({
       ...{ plugin, fact, value, observedAt },
       revision: ++this.#revision,
     }))
-    const last = this.#revision
-    const stored = this.next('ack', ({ facts: upTo = 0 }) => upTo >= last)
     this.send({ type: 'facts', items })
-    await stored
   }
 
   /** The next frame of a type that matches; rejects where the session ends first. */

@@ -1,5 +1,5 @@
 import { type Child, startEntry } from './child.ts'
-import type { LocalFleet } from './local-fleet.ts'
+import type { Churn, LocalFleet } from './local-fleet.ts'
 import type { Server } from './server.ts'
 
 /** So many agents live in one process; a larger fleet is spread over several. */
@@ -40,6 +40,11 @@ export class SimFleet {
   /** Facts and metrics of every connected agent, durably. */
   async tell(round = 0): Promise<void> {
     await this.#all('tell', round)
+  }
+
+  /** The first process's agents tell news at a rate; answers how many did, see {@link LocalFleet.churn}. */
+  async churn(options: Churn): Promise<number> {
+    return (await this.#children[0]?.call<number>('churn', [options])) ?? 0
   }
 
   /** When the last connected agent had its next offer, in epoch ms. All accept at once. */

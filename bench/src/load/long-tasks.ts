@@ -41,3 +41,14 @@ export async function watchLongTasks(page: Page): Promise<LongTasks> {
       }),
   }
 }
+
+/** The longest task of each step as text, and of them all in ms (0: none over 50). */
+export function worstOf(tasks: Readonly<Record<string, readonly number[]>>): {
+  readonly ms: number
+  readonly text: string
+} {
+  const text = Object.entries(tasks)
+    .map(([step, found]) => `${step} ${found.length > 0 ? `${Math.max(...found)} ms` : '–'}`)
+    .join(', ')
+  return { ms: Math.max(0, ...Object.values(tasks).flat()), text }
+}
