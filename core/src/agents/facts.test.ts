@@ -80,6 +80,30 @@ describe('facts', () => {
     expect(fleet.logged.join()).toContain('could not handle new facts')
   })
 
+  test('keep nothing else of their agent waiting while a plugin takes its time with them', async () => {
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const reached = new Promise<void>((resolve) =>
+      fleet.fleet.facts.onStored('wire', () => {
+        resolve()
+        return released
+      }),
+    )
+    let told = false
+    const acked = tell({ fact: 'name', value: 'a', revision: 1 }).then(() => {
+      told = true
+    })
+    await reached
+    const executor = { id: 'wire', version: '7.0.0', contractHash: 'a'.repeat(64), health: 'ok' as const }
+    agent.send({ type: 'executors', executors: [executor] })
+    await expect.poll(async () => (await read()).executors).toMatchObject([{ id: 'wire', version: '7.0.0' }])
+    expect(told).toBe(false)
+    release()
+    await acked
+  })
+
   test('of a plugin that becomes active later are checked then', async () => {
     const late = defineContract('late', {
       facts: { good: Type.Integer(), bad: Type.Integer() },

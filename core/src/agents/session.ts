@@ -36,6 +36,8 @@ export interface AgentSession {
   readonly inbox: AgentFrame[]
   /** Set while the inbox is worked off. */
   draining: Promise<void> | undefined
+  /** Ends when the last facts that came are told. */
+  telling?: Promise<void>
   send(frame: ServerFrame): void
   close(code: CloseCode, reason: string): void
 }

@@ -19,7 +19,7 @@ export interface CommandFrames {
   output(session: AgentSession, frames: readonly OutputFrame[]): Promise<void>
 }
 
-/** Takes checked frames of a session to whom they concern, strictly one after the other. */
+/** Takes checked frames of a session to whom they concern, strictly one after the other; facts in a line of their own, because plugins may take their time with them. */
 export interface Inbound {
   hello(session: AgentSession, frame: AgentFrameOf<'hello'>): Promise<Admitted>
   /** The agent confirmed its ticket. */
@@ -43,11 +43,6 @@ export function createInbound(options: InboundOptions): Inbound {
   const { store, presence, facts, commands, admission, log } = options
   const handle = async (session: AgentSession, frame: AgentFrame): Promise<void> => {
     switch (frame.type) {
-      case 'facts': {
-        const revision = await facts.receive(session.agentId, frame.items)
-        session.send({ type: 'ack', facts: revision })
-        return
-      }
       case 'executors':
         return presence.executorsChanged(session, frame.executors)
       case 'accept':
@@ -61,6 +56,26 @@ export function createInbound(options: InboundOptions): Inbound {
     }
   }
 
+  const tell = async (session: AgentSession, { items }: AgentFrameOf<'facts'>): Promise<void> => {
+    if (!presence.isLive(session)) return
+    session.send({ type: 'ack', facts: await facts.receive(session.agentId, items) })
+  }
+  const attempt = async <T extends AgentFrame | undefined>(
+    session: AgentSession,
+    frame: T,
+    run: (session: AgentSession, frame: T) => Promise<void> | void | undefined,
+  ): Promise<void> => {
+    try {
+      await run(session, frame)
+    } catch (error) {
+      log.error('A frame could not be handled; the agent will send it again', {
+        agentId: session.agentId,
+        type: frame?.type,
+        error: String(error),
+      })
+    }
+  }
+
   const drain = async (session: AgentSession): Promise<void> => {
     // What arrives in the same turn is handled together.
     await Promise.resolve()
@@ -71,13 +86,12 @@ export function createInbound(options: InboundOptions): Inbound {
         const output = outputsAt(frames, i)
         const frame = frames[i]
         if (frame && !frameStages[frame.type].includes('live')) continue
-        const handled = output.length > 0 ? commands.output(session, output) : frame && handle(session, frame)
-        const done = Promise.resolve(handled).catch((error: unknown) =>
-          log.error('A frame could not be handled; the agent will send it again', {
-            agentId: session.agentId,
-            type: frame?.type,
-            error: String(error),
-          }),
+        if (frame?.type === 'facts') {
+          session.telling = (session.telling ?? Promise.resolve()).then(() => attempt(session, frame, tell))
+          continue
+        }
+        const done = attempt(session, frame, () =>
+          output.length > 0 ? commands.output(session, output) : frame && handle(session, frame),
         )
         // Nothing answers an accept, and memory has it at once: what follows need not wait until it is on the disk.
         if (frame?.type !== 'accept') await done
@@ -93,7 +107,8 @@ export function createInbound(options: InboundOptions): Inbound {
     receive(session, frames) {
       session.inbox.push(...frames)
       session.draining ??= drain(session)
-      return session.draining
+      if (!frames.some(({ type }) => type === 'facts')) return session.draining
+      return session.draining.then(() => session.telling)
     },
     async factRevision(agentId) {
       const row = await store.read
