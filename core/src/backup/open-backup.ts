@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { type FileHandle, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { FleetError } from '@fleetupdate/sdk'
 import { fleetError } from '../errors.ts'
 import { listFiles } from './files.ts'
@@ -29,6 +30,8 @@ export interface BackupKey {
   readonly masterKey: Uint8Array
   /** For the message to people. */
   readonly masterKeyFile: string
+  /** The archive, where it was opened already by somebody who may read it; it stays open. */
+  readonly file?: FileHandle
 }
 
 const manifestBytes = 64 * 1024 * 1024
@@ -38,10 +41,12 @@ const manifestBytes = 64 * 1024 * 1024
  * later format, FLT_BACKUP_KEY for one of another master key.
  */
 export async function openBackup(path: string, key: BackupKey): Promise<OpenedBackup> {
-  const found = await stat(path).catch(() => undefined)
+  const { file } = key
+  const found = await (file?.stat() ?? stat(path)).catch(() => undefined)
   if (!found) throw fleetError('FLT_BACKUP_MISSING', { path })
+  const archive = (): Readable => (file ? Readable.from(contentOf(file)) : createReadStream(path))
   const files = (): AsyncGenerator<ArchivedFile> =>
-    found.isDirectory() ? folderFiles(path) : unpackFiles(path)
+    found.isDirectory() ? folderFiles(path) : unpackFiles(archive())
   const manifest = trusted(path, key, await manifestText(path, files()))
   return {
     manifest,
@@ -94,6 +99,16 @@ function trusted(path: string, { masterKey, masterKeyFile }: BackupKey, text: st
   if (manifest.keyId !== keyIdOf(masterKey)) throw fleetError('FLT_BACKUP_KEY', { path, file: masterKeyFile })
   if (!isAuthentic(manifest, masterKey)) throw damaged(path, 'somebody changed its list of files')
   return manifest
+}
+
+/** From its beginning, however often it was read; a stream of the handle itself would close it. */
+async function* contentOf(file: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await file.read({ buffer: Buffer.allocUnsafe(1 << 16), position })
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
 }
 
 async function* folderFiles(folder: string): AsyncGenerator<ArchivedFile> {

@@ -34,8 +34,7 @@ export async function packFiles(folder: string, paths: readonly string[], to: st
 }
 
 /** The files of a gzipped tar, one after the other. Throws where it is cut short, or holds anything but plain files. */
-export async function* unpackFiles(archive: string): AsyncGenerator<ArchivedFile> {
-  const source = createReadStream(archive)
+export async function* unpackFiles(source: Readable): AsyncGenerator<ArchivedFile> {
   const inflated = createGunzip()
   // An error of the file must reach whoever reads.
   source.on('error', (error) => inflated.destroy(error))
