@@ -45,6 +45,8 @@ begin() {
   if command -v flock >/dev/null 2>&1; then
     exec 9>/run/fleetupdate-install.lock
     flock -n 9 || die "Another installer of FleetUpdate runs right now. Wait for its end."
+    # What an installer left behind that was killed, or whose machine lost power; none runs now.
+    rm -rf /var/tmp/fleetupdate-install.* "/opt/orchestrator/$PRODUCT"/.part-*
   fi
   STAGE=$(mktemp -d /var/tmp/fleetupdate-install.XXXXXXXX) || die "There is no room in /var/tmp. Free some space, then run this again."
   chmod 700 "$STAGE"
@@ -129,6 +131,13 @@ room() {
 # intact FILE SHA256
 intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
+# put FILE TARGET : as one rename of what is on the disk already, so that a power cut leaves the old content or the new one.
+put() {
+  cp -p "$1" "$2.new"
+  sync "$2.new" 2>/dev/null || sync
+  mv -f "$2.new" "$2"
+}
+
 make_user() {
   if ! getent group orchestrator >/dev/null; then
     groupadd --system orchestrator
@@ -190,6 +199,7 @@ private_node() {
     chmod 755 "$folder/node.part"
     "$folder/node.part" --version >/dev/null 2>&1 ||
       die "The Node that comes along needs glibc $3 and libstdc++; $(distribution) has $(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library'). Install Node 20.19 or newer from its packages, then run this again."
+    sync "$folder/node.part" 2>/dev/null || sync
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
@@ -213,6 +223,8 @@ link_node() {
 switch_to() {
   ln -sfn "$2" "/opt/orchestrator/$1/.current-new"
   mv -T "/opt/orchestrator/$1/.current-new" "/opt/orchestrator/$1/current"
+  # Before the new version changes its data: after a power cut an old one must not stand before newer tables.
+  sync -f "/opt/orchestrator/$1" 2>/dev/null || sync
 }
 
 current_of() { if [ -L "/opt/orchestrator/$1/current" ]; then readlink "/opt/orchestrator/$1/current"; fi; }
@@ -232,9 +244,10 @@ install_units() {
     else
       undo_later "rm -f '$target'"
     fi
-    cp "$unit" "$target"
-    chown root:root "$target"
-    chmod 644 "$target"
+    cp "$unit" "$STAGE/$name"
+    chown root:root "$STAGE/$name"
+    chmod 644 "$STAGE/$name"
+    put "$STAGE/$name" "$target"
   done
   [ -z "$changed" ] || systemctl daemon-reload
 }
@@ -271,10 +284,12 @@ build_checkout() {
   if [ -n "$revision" ] && [ -n "$(cd "$1" && git -c safe.directory='*' status --porcelain 2>/dev/null)" ]; then revision=; fi
   [ -n "$revision" ] || revision=$( (cd "$SOURCE" && find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c1-12)
   VERSION=$version+$revision
-  if [ -f "/opt/orchestrator/$PRODUCT/$VERSION/main.js" ] && [ -f "/opt/orchestrator/$PRODUCT/$VERSION/VERSION" ]; then
-    TREE=/opt/orchestrator/$PRODUCT/$VERSION
+  # Built before: this product itself, or the server, which has its agent inside.
+  for built in "/opt/orchestrator/$PRODUCT/$VERSION" "/opt/orchestrator/server/$VERSION"; do
+    [ -f "$built/main.js" ] && [ -f "$built/VERSION" ] || continue
+    TREE=$built
     return 0
-  fi
+  done
   key=/var/lib/orchestrator-release/release.key
   if [ ! -f "$key" ]; then
     mkdir -p /var/lib/orchestrator-release
@@ -488,8 +503,9 @@ download_node() {
   die "This machine has no Node 20.19 or newer, and the server has none for $(uname -m). Install Node from the distribution or nodejs.org, then run the line again."
 }
 
-# The agent inside a server that was just built.
+# The agent inside a server that was built.
 from_server_tree() {
+  if [ ! -d "$TREE/agent-release" ]; then return 0; fi
   mkdir -p "$STAGE/agent"
   tar -xzf "$TREE"/agent-release/agent-*.tar.gz -C "$STAGE/agent" --no-same-owner
   cp "$TREE/agent-release/release.json" "$TREE/agent-release/release.sig" "$STAGE/agent/"
@@ -570,7 +586,8 @@ pin_key() {
   chmod 750 /etc/orchestrator-agent
   if [ ! -f "$pin" ]; then
     undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$pin'"
-    printf '%s\n' "$RELEASE_KEY" >"$pin"
+    printf '%s\n' "$RELEASE_KEY" >"$STAGE/release.pub"
+    put "$STAGE/release.pub" "$pin"
     chown root:orchestrator "$pin"
     chmod 640 "$pin"
   fi
@@ -610,12 +627,13 @@ configure() {
   chmod 755 /var/lib/orchestrator-helper
   if [ ! -f "$CONFIG" ]; then
     undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$CONFIG'"
-    cat >"$CONFIG" <<TEXT
+    cat >"$STAGE/config.yaml" <<TEXT
 # The agent of FleetUpdate. All keys: docs/guide/agent.md
 agent:
   id: $AGENT_ID
   server_url: $SERVER_URL
 TEXT
+    put "$STAGE/config.yaml" "$CONFIG"
   fi
   chown root:orchestrator "$CONFIG"
   chmod 640 "$CONFIG"
@@ -713,7 +731,8 @@ sudo_way() {
   printf '%s\n' "$line" >"$STAGE/sudoers"
   visudo -cqf "$STAGE/sudoers" || die "sudo does not accept the line for the root helper. Nothing was changed."
   undo_later "rm -f '$file'"
-  install -o root -g root -m 0440 "$STAGE/sudoers" "$file"
+  chmod 440 "$STAGE/sudoers"
+  put "$STAGE/sudoers" "$file"
 }
 
 link_program() {

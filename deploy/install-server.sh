@@ -45,6 +45,8 @@ begin() {
   if command -v flock >/dev/null 2>&1; then
     exec 9>/run/fleetupdate-install.lock
     flock -n 9 || die "Another installer of FleetUpdate runs right now. Wait for its end."
+    # What an installer left behind that was killed, or whose machine lost power; none runs now.
+    rm -rf /var/tmp/fleetupdate-install.* "/opt/orchestrator/$PRODUCT"/.part-*
   fi
   STAGE=$(mktemp -d /var/tmp/fleetupdate-install.XXXXXXXX) || die "There is no room in /var/tmp. Free some space, then run this again."
   chmod 700 "$STAGE"
@@ -129,6 +131,13 @@ room() {
 # intact FILE SHA256
 intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
+# put FILE TARGET : as one rename of what is on the disk already, so that a power cut leaves the old content or the new one.
+put() {
+  cp -p "$1" "$2.new"
+  sync "$2.new" 2>/dev/null || sync
+  mv -f "$2.new" "$2"
+}
+
 make_user() {
   if ! getent group orchestrator >/dev/null; then
     groupadd --system orchestrator
@@ -190,6 +199,7 @@ private_node() {
     chmod 755 "$folder/node.part"
     "$folder/node.part" --version >/dev/null 2>&1 ||
       die "The Node that comes along needs glibc $3 and libstdc++; $(distribution) has $(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library'). Install Node 20.19 or newer from its packages, then run this again."
+    sync "$folder/node.part" 2>/dev/null || sync
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
@@ -213,6 +223,8 @@ link_node() {
 switch_to() {
   ln -sfn "$2" "/opt/orchestrator/$1/.current-new"
   mv -T "/opt/orchestrator/$1/.current-new" "/opt/orchestrator/$1/current"
+  # Before the new version changes its data: after a power cut an old one must not stand before newer tables.
+  sync -f "/opt/orchestrator/$1" 2>/dev/null || sync
 }
 
 current_of() { if [ -L "/opt/orchestrator/$1/current" ]; then readlink "/opt/orchestrator/$1/current"; fi; }
@@ -232,9 +244,10 @@ install_units() {
     else
       undo_later "rm -f '$target'"
     fi
-    cp "$unit" "$target"
-    chown root:root "$target"
-    chmod 644 "$target"
+    cp "$unit" "$STAGE/$name"
+    chown root:root "$STAGE/$name"
+    chmod 644 "$STAGE/$name"
+    put "$STAGE/$name" "$target"
   done
   [ -z "$changed" ] || systemctl daemon-reload
 }
@@ -271,10 +284,12 @@ build_checkout() {
   if [ -n "$revision" ] && [ -n "$(cd "$1" && git -c safe.directory='*' status --porcelain 2>/dev/null)" ]; then revision=; fi
   [ -n "$revision" ] || revision=$( (cd "$SOURCE" && find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c1-12)
   VERSION=$version+$revision
-  if [ -f "/opt/orchestrator/$PRODUCT/$VERSION/main.js" ] && [ -f "/opt/orchestrator/$PRODUCT/$VERSION/VERSION" ]; then
-    TREE=/opt/orchestrator/$PRODUCT/$VERSION
+  # Built before: this product itself, or the server, which has its agent inside.
+  for built in "/opt/orchestrator/$PRODUCT/$VERSION" "/opt/orchestrator/server/$VERSION"; do
+    [ -f "$built/main.js" ] && [ -f "$built/VERSION" ] || continue
+    TREE=$built
     return 0
-  fi
+  done
   key=/var/lib/orchestrator-release/release.key
   if [ ! -f "$key" ]; then
     mkdir -p /var/lib/orchestrator-release
@@ -526,7 +541,8 @@ configure() {
   chmod 750 /etc/orchestrator-server
   if [ ! -f "$key" ]; then
     [ ! -f "$DATA/core.db" ] || die "$key is missing, but $DATA holds a server's data: its secrets are encrypted with that key. Put the key back, then run this again."
-    (umask 077 && head -c 32 /dev/urandom | base64 >"$key")
+    (umask 077 && head -c 32 /dev/urandom | base64 >"$STAGE/master.key")
+    put "$STAGE/master.key" "$key"
   fi
   chown root:orchestrator "$key"
   chmod 640 "$key"
@@ -536,7 +552,7 @@ configure() {
     check_old_settings
   else
     undo_later "rm -f '$ENV_FILE'"
-    cp "$STAGE/env" "$ENV_FILE"
+    put "$STAGE/env" "$ENV_FILE"
   fi
   # The unit reads it as root, the CLI as the server's user.
   chown root:orchestrator "$ENV_FILE"

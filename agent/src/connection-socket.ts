@@ -15,7 +15,7 @@ import {
   receiveIn,
   refusedBy,
 } from './channel.ts'
-import { agentError, describeError, errorCode } from './errors.ts'
+import { agentError, describeError, linkProblem } from './errors.ts'
 import { readBody } from './http-request.ts'
 
 const path = '/api/agent/connect'
@@ -115,7 +115,7 @@ export function openSocket(options: ChannelOptions, timeoutMs: number): Promise<
         (error) => fail(describeError(error)),
       )
     })
-    socket.on('error', (error) => fail(errorCode(error) || describeError(error)))
+    socket.on('error', (error) => fail(linkProblem(error)))
     socket.on('close', (code) => {
       clearTimeout(opening)
       silence.stop()

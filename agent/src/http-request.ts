@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { agentError, describeError, errorCode } from './errors.ts'
+import { agentError, errorCode, linkProblem } from './errors.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST'
@@ -80,6 +80,6 @@ class StaleConnection extends Error {}
 
 function failed(url: string, cause: unknown): Error {
   const code = errorCode(cause)
-  const problem = code === 'ABORT_ERR' ? 'no answer in time' : code || describeError(cause)
+  const problem = code === 'ABORT_ERR' ? 'no answer in time' : linkProblem(cause)
   return agentError('FLT_LINK_FAILED', { url, way: 'HTTP', problem }, { cause })
 }

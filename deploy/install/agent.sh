@@ -183,8 +183,9 @@ download_node() {
   die "This machine has no Node 20.19 or newer, and the server has none for $(uname -m). Install Node from the distribution or nodejs.org, then run the line again."
 }
 
-# The agent inside a server that was just built.
+# The agent inside a server that was built.
 from_server_tree() {
+  if [ ! -d "$TREE/agent-release" ]; then return 0; fi
   mkdir -p "$STAGE/agent"
   tar -xzf "$TREE"/agent-release/agent-*.tar.gz -C "$STAGE/agent" --no-same-owner
   cp "$TREE/agent-release/release.json" "$TREE/agent-release/release.sig" "$STAGE/agent/"
@@ -265,7 +266,8 @@ pin_key() {
   chmod 750 /etc/orchestrator-agent
   if [ ! -f "$pin" ]; then
     undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$pin'"
-    printf '%s\n' "$RELEASE_KEY" >"$pin"
+    printf '%s\n' "$RELEASE_KEY" >"$STAGE/release.pub"
+    put "$STAGE/release.pub" "$pin"
     chown root:orchestrator "$pin"
     chmod 640 "$pin"
   fi
@@ -305,12 +307,13 @@ configure() {
   chmod 755 /var/lib/orchestrator-helper
   if [ ! -f "$CONFIG" ]; then
     undo_later "[ -n \"\$ENROLLED\" ] || rm -f '$CONFIG'"
-    cat >"$CONFIG" <<TEXT
+    cat >"$STAGE/config.yaml" <<TEXT
 # The agent of FleetUpdate. All keys: docs/guide/agent.md
 agent:
   id: $AGENT_ID
   server_url: $SERVER_URL
 TEXT
+    put "$STAGE/config.yaml" "$CONFIG"
   fi
   chown root:orchestrator "$CONFIG"
   chmod 640 "$CONFIG"
@@ -408,7 +411,8 @@ sudo_way() {
   printf '%s\n' "$line" >"$STAGE/sudoers"
   visudo -cqf "$STAGE/sudoers" || die "sudo does not accept the line for the root helper. Nothing was changed."
   undo_later "rm -f '$file'"
-  install -o root -g root -m 0440 "$STAGE/sudoers" "$file"
+  chmod 440 "$STAGE/sudoers"
+  put "$STAGE/sudoers" "$file"
 }
 
 link_program() {

@@ -39,6 +39,8 @@ begin() {
   if command -v flock >/dev/null 2>&1; then
     exec 9>/run/fleetupdate-install.lock
     flock -n 9 || die "Another installer of FleetUpdate runs right now. Wait for its end."
+    # What an installer left behind that was killed, or whose machine lost power; none runs now.
+    rm -rf /var/tmp/fleetupdate-install.* "/opt/orchestrator/$PRODUCT"/.part-*
   fi
   STAGE=$(mktemp -d /var/tmp/fleetupdate-install.XXXXXXXX) || die "There is no room in /var/tmp. Free some space, then run this again."
   chmod 700 "$STAGE"
@@ -123,6 +125,13 @@ room() {
 # intact FILE SHA256
 intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
+# put FILE TARGET : as one rename of what is on the disk already, so that a power cut leaves the old content or the new one.
+put() {
+  cp -p "$1" "$2.new"
+  sync "$2.new" 2>/dev/null || sync
+  mv -f "$2.new" "$2"
+}
+
 make_user() {
   if ! getent group orchestrator >/dev/null; then
     groupadd --system orchestrator
@@ -184,6 +193,7 @@ private_node() {
     chmod 755 "$folder/node.part"
     "$folder/node.part" --version >/dev/null 2>&1 ||
       die "The Node that comes along needs glibc $3 and libstdc++; $(distribution) has $(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library'). Install Node 20.19 or newer from its packages, then run this again."
+    sync "$folder/node.part" 2>/dev/null || sync
     mv "$folder/node.part" "$folder/node"
   fi
   NODE=$folder/node
@@ -207,6 +217,8 @@ link_node() {
 switch_to() {
   ln -sfn "$2" "/opt/orchestrator/$1/.current-new"
   mv -T "/opt/orchestrator/$1/.current-new" "/opt/orchestrator/$1/current"
+  # Before the new version changes its data: after a power cut an old one must not stand before newer tables.
+  sync -f "/opt/orchestrator/$1" 2>/dev/null || sync
 }
 
 current_of() { if [ -L "/opt/orchestrator/$1/current" ]; then readlink "/opt/orchestrator/$1/current"; fi; }
@@ -226,9 +238,10 @@ install_units() {
     else
       undo_later "rm -f '$target'"
     fi
-    cp "$unit" "$target"
-    chown root:root "$target"
-    chmod 644 "$target"
+    cp "$unit" "$STAGE/$name"
+    chown root:root "$STAGE/$name"
+    chmod 644 "$STAGE/$name"
+    put "$STAGE/$name" "$target"
   done
   [ -z "$changed" ] || systemctl daemon-reload
 }
@@ -265,10 +278,12 @@ build_checkout() {
   if [ -n "$revision" ] && [ -n "$(cd "$1" && git -c safe.directory='*' status --porcelain 2>/dev/null)" ]; then revision=; fi
   [ -n "$revision" ] || revision=$( (cd "$SOURCE" && find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c1-12)
   VERSION=$version+$revision
-  if [ -f "/opt/orchestrator/$PRODUCT/$VERSION/main.js" ] && [ -f "/opt/orchestrator/$PRODUCT/$VERSION/VERSION" ]; then
-    TREE=/opt/orchestrator/$PRODUCT/$VERSION
+  # Built before: this product itself, or the server, which has its agent inside.
+  for built in "/opt/orchestrator/$PRODUCT/$VERSION" "/opt/orchestrator/server/$VERSION"; do
+    [ -f "$built/main.js" ] && [ -f "$built/VERSION" ] || continue
+    TREE=$built
     return 0
-  fi
+  done
   key=/var/lib/orchestrator-release/release.key
   if [ ! -f "$key" ]; then
     mkdir -p /var/lib/orchestrator-release

@@ -221,7 +221,8 @@ configure() {
   chmod 750 /etc/orchestrator-server
   if [ ! -f "$key" ]; then
     [ ! -f "$DATA/core.db" ] || die "$key is missing, but $DATA holds a server's data: its secrets are encrypted with that key. Put the key back, then run this again."
-    (umask 077 && head -c 32 /dev/urandom | base64 >"$key")
+    (umask 077 && head -c 32 /dev/urandom | base64 >"$STAGE/master.key")
+    put "$STAGE/master.key" "$key"
   fi
   chown root:orchestrator "$key"
   chmod 640 "$key"
@@ -231,7 +232,7 @@ configure() {
     check_old_settings
   else
     undo_later "rm -f '$ENV_FILE'"
-    cp "$STAGE/env" "$ENV_FILE"
+    put "$STAGE/env" "$ENV_FILE"
   fi
   # The unit reads it as root, the CLI as the server's user.
   chown root:orchestrator "$ENV_FILE"

@@ -12,7 +12,7 @@ const require = createRequire(join(root, 'core/package.json'))
 /** Of a native package only what is loaded: sources, build files and other platforms stay behind. */
 const wanted =
   /(^|\/)(package\.json|LICENSE[^/]*|.*\.(c?js|mjs))$|^build\/Release\/(better_sqlite3|argon2)\.node$/
-const unwanted = /(^|\/)(deps|src|test|docs?|build\/Release\/obj)(\/|$)/
+const unwanted = /(^|\/)(deps|src|test|docs?|include|build\/Release\/(obj(\.target)?|\.deps))(\/|$)/
 
 /** Writes the server's tree into a new folder. `agentRelease`: the folder of the agent's release. */
 export async function writeServerTree(folder, { version, agentRelease, publicKey }) {

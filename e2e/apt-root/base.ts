@@ -30,7 +30,7 @@ export function aptRootProblem(): string | undefined {
 }
 
 /** What a base has beyond the bare minimum. */
-export type BaseFlavour = 'minimal' | 'systemd' | 'machine' | 'machine-node'
+export type BaseFlavour = 'minimal' | 'systemd' | 'machine' | 'machine-node' | 'machine-builder'
 
 const includes: Readonly<Record<BaseFlavour, readonly string[]>> = {
   minimal: [],
@@ -38,6 +38,8 @@ const includes: Readonly<Record<BaseFlavour, readonly string[]>> = {
   // As an operator finds it: it can fetch, and has no Node, or the distribution's.
   machine: ['--include=systemd,systemd-sysv,dbus,sudo,procps,curl'],
   'machine-node': ['--include=systemd,systemd-sysv,dbus,sudo,procps,wget,nodejs'],
+  // With what building from sources needs besides Node.
+  'machine-builder': ['--include=systemd,systemd-sysv,dbus,sudo,procps,curl,git,make,g++,python3'],
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readdir, readlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readlink, rename, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type BaseFlavour, baseRoot, cacheFolder } from './base.ts'
 import { buildPackage, type PackageOptions } from './packages.ts'
@@ -36,6 +36,11 @@ export interface AptRoot {
   run(argv: readonly string[], options?: RunInRoot): Promise<Finished>
   /** SIGKILL to every process that runs in the root now, as a power cut would; answers how many. */
   killAll(): Promise<number>
+  /**
+   * Only with `ownDisk`, once everything in it is killed: puts back what its disk holds at this moment. What was not yet written to the disk
+   * is gone, as after a power cut.
+   */
+  losePower(): Promise<void>
   /** Ends every process in the root, unmounts and removes it. */
   dispose(): Promise<void>
 }
@@ -52,11 +57,17 @@ export interface AptRoot {
  * await root.dispose()
  */
 export async function createAptRoot(
-  options: { readonly suite?: string; readonly flavour?: BaseFlavour } = {},
+  options: {
+    readonly suite?: string
+    readonly flavour?: BaseFlavour
+    /** What changes in the root lies on an ext4 of its own. */
+    readonly ownDisk?: boolean
+  } = {},
 ): Promise<AptRoot> {
   const base = await baseRoot(options.suite ?? 'bookworm', options.flavour)
   await removeAbandoned()
   const home = await mkdtemp(join(cacheFolder(), `root-${process.pid}-`))
+  if (options.ownDisk) await makeDisk(home)
   const directory = await layer(base, home)
   const root: AptRoot = {
     directory,
@@ -72,6 +83,14 @@ export async function createAptRoot(
       await must(root.run(['apt-get', '-q', 'update']))
     },
     killAll: () => endProcesses(directory),
+    async losePower() {
+      const disk = diskOf(home)
+      await must(local('cp', ['--sparse=always', disk, `${disk}.cut`]))
+      await unmount(home)
+      await rename(`${disk}.cut`, disk)
+      await mountDisk(home)
+      await layer(base, home)
+    },
     dispose: () => remove(home),
   }
   try {
@@ -91,11 +110,26 @@ export async function createAptRoot(
 /** An overlay over the base where the kernel allows it, else a full copy. */
 async function layer(base: string, home: string): Promise<string> {
   const directory = join(home, 'root')
-  for (const folder of ['root', 'upper', 'work']) await mkdir(join(home, folder))
+  for (const folder of ['root', 'upper', 'work']) await mkdir(join(home, folder), { recursive: true })
   const layers = `lowerdir=${base},upperdir=${join(home, 'upper')},workdir=${join(home, 'work')}`
   const mounted = await local('mount', ['-t', 'overlay', 'overlay', '-o', layers, directory])
   if (mounted.exitCode !== 0) await must(local('cp', ['-a', '--reflink=auto', `${base}/.`, directory]))
   return directory
+}
+
+function diskOf(home: string): string {
+  return `${home}.disk`
+}
+
+async function makeDisk(home: string): Promise<void> {
+  await must(local('truncate', ['--size=8G', diskOf(home)]))
+  await must(local('mkfs.ext4', ['-q', '-F', diskOf(home)]))
+  await mountDisk(home)
+}
+
+/** Its journal is written when somebody asks for it: what a program does not write for good is lost, however long ago it was. */
+async function mountDisk(home: string): Promise<void> {
+  await must(local('mount', ['-o', 'loop,commit=300', diskOf(home), home]))
 }
 
 async function bindNode(directory: string): Promise<void> {
@@ -150,13 +184,16 @@ async function must(running: Promise<Finished>): Promise<Finished> {
 }
 
 async function remove(home: string): Promise<void> {
-  const directory = join(home, 'root')
-  await endProcesses(directory)
-  for (const mount of ['proc', 'usr/local/bin/node', '']) {
-    await local('umount', ['--lazy', join(directory, mount)])
-  }
+  await endProcesses(join(home, 'root'))
+  await unmount(home)
   // `--one-file-system`: should an unmount have failed, nothing of this machine is removed with it.
-  await must(local('rm', ['-rf', '--one-file-system', home]))
+  await must(local('rm', ['-rf', '--one-file-system', home, diskOf(home), `${diskOf(home)}.cut`]))
+}
+
+async function unmount(home: string): Promise<void> {
+  for (const mount of ['root/proc', 'root/usr/local/bin/node', 'root', '']) {
+    await local('umount', ['--lazy', join(home, mount)])
+  }
 }
 
 /** Kills what runs inside the root, recognised by the root directory of the process; nothing else. */

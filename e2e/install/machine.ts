@@ -16,6 +16,8 @@ export interface Machine {
   run(argv: readonly string[]): Finished
   /** Runs a line as a person would paste it into bash. `user`: instead of root. */
   paste(line: string, env?: Readonly<Record<string, string>>): Finished
+  /** The same for what takes up to ten minutes. */
+  pasteLong(line: string, env?: Readonly<Record<string, string>>): Promise<Finished>
   /** Copies a file of this machine into its /root and answers the path there. */
   give(file: string, name?: string): string
   /** Writes a file inside, of root alone. */
@@ -24,18 +26,24 @@ export interface Machine {
   fingerprint(...paths: readonly string[]): string
   /** Powers off and boots the same root. */
   reboot(): Promise<void>
+  /** Kills everything that runs in it at once, and boots what is on its own disk by then. */
+  cutPower(): Promise<void>
   remove(): Promise<void>
 }
 
 export async function startMachine(
   network: Network,
   {
-    suite,
-    flavour,
     place = network.join(),
-  }: { readonly suite: string; readonly flavour: BaseFlavour; readonly place?: Place },
+    ...options
+  }: {
+    readonly suite: string
+    readonly flavour: BaseFlavour
+    readonly place?: Place
+    readonly ownDisk?: boolean
+  },
 ): Promise<Machine> {
-  const root = await createAptRoot({ suite, flavour })
+  const root = await createAptRoot(options)
   const { namespace, address } = place
   let host = await bootRoot(root, { networkNamespace: namespace })
   const run = (argv: readonly string[]): Finished => host.run(argv)
@@ -47,8 +55,8 @@ export async function startMachine(
       return host
     },
     run,
-    paste: (line, env = {}) =>
-      run(['env', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), 'bash', '-c', line]),
+    paste: (line, env) => run(shellLine(line, env)),
+    pasteLong: (line, env) => host.runLong(shellLine(line, env), 600_000),
     give(file, name = basename(file)) {
       const target = join('/root', name)
       mkdirSync(join(root.directory, 'root'), { recursive: true })
@@ -72,11 +80,20 @@ export async function startMachine(
       await host.powerOff()
       host = await bootRoot(root, { networkNamespace: namespace })
     },
+    async cutPower() {
+      await host.kill()
+      await root.losePower()
+      host = await bootRoot(root, { networkNamespace: namespace })
+    },
     async remove() {
       await host.powerOff()
       await root.dispose()
     },
   }
+}
+
+function shellLine(line: string, env: Readonly<Record<string, string>> = {}): readonly string[] {
+  return ['env', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), 'bash', '-c', line]
 }
 
 /** A line that prints whatever of FleetUpdate is on a machine. */

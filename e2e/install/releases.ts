@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -16,6 +16,8 @@ export interface Releases {
   build(version: string, counter: number, env?: Readonly<Record<string, string>>): string
   /** The same, but its agent ends as soon as it is started; signed all the same. */
   buildBroken(version: string, counter: number): string
+  /** A server that reads its settings well, and ends when it is to serve. */
+  buildBrokenServer(version: string, counter: number): string
   remove(): void
 }
 
@@ -51,18 +53,36 @@ export function createReleases(): Releases {
     folder,
     key,
     build,
-    buildBroken(version, counter) {
-      const archive = build(version, counter)
-      const stage = mkdtempSync(join(folder, 'broken-'))
-      execFileSync('tar', ['-xzf', archive, '-C', stage])
-      const name = `fleetupdate-server-${version}`
-      breakAgent(join(stage, name, 'agent-release'), createPrivateKey(readFileSync(key)))
-      execFileSync('tar', ['-czf', archive, '-C', stage, name])
-      rmSync(join(archive, '../SHA256SUMS'))
-      return archive
-    },
+    buildBroken: (version, counter) =>
+      changed(build(version, counter), (tree) =>
+        breakAgent(join(tree, 'agent-release'), createPrivateKey(readFileSync(key))),
+      ),
+    buildBrokenServer: (version, counter) =>
+      changed(build(version, counter), (tree) => {
+        const main = join(tree, 'main.js')
+        writeFileSync(main, withFault(readFileSync(main, 'utf8')))
+      }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** Unpacks an archive, changes its tree, and packs it again. */
+function changed(archive: string, change: (tree: string) => void): string {
+  const stage = mkdtempSync(join(archive, '../changed-'))
+  execFileSync('tar', ['-xzf', archive, '-C', stage])
+  const [name = ''] = readdirSync(stage)
+  change(join(stage, name))
+  execFileSync('tar', ['-czf', archive, '-C', stage, name])
+  rmSync(join(archive, '../SHA256SUMS'))
+  return archive
+}
+
+/** A program as it would be with a fault that no test found: it answers what it is asked, and dies when it is to run. */
+function withFault(program: string): string {
+  const fault =
+    "if (process.argv[2] === undefined) { console.error('a fault that no test found'); process.exit(1) }\n"
+  const [first, second, ...rest] = program.split('\n')
+  return [first, second, fault, ...rest].join('\n')
 }
 
 /** As a release would be whose agent has a fault that no test found: it says its version, and dies when it is to run. */
@@ -72,14 +92,9 @@ function breakAgent(release: string, key: KeyObject): void {
     archive: { name: string; sha256: string; bytes: number }
   }
   const old = join(release, statement.archive.name)
-  const fault =
-    "if (process.argv[2] === undefined) { console.error('a fault that no test found'); process.exit(1) }\n"
-  const files = readTar(gunzipSync(readFileSync(old))).map(({ path, content }) => {
-    const [first, second, ...rest] = content.toString().split('\n')
-    return path === 'main.js'
-      ? { path, content: Buffer.from([first, second, fault, ...rest].join('\n')) }
-      : { path, content }
-  })
+  const files = readTar(gunzipSync(readFileSync(old))).map(({ path, content }) =>
+    path === 'main.js' ? { path, content: Buffer.from(withFault(content.toString())) } : { path, content },
+  )
   const archive = gzipSync(writeTar(files))
   const sha256 = createHash('sha256').update(archive).digest('hex')
   statement.archive = { name: `agent-${sha256}.tar.gz`, sha256, bytes: archive.length }

@@ -8,10 +8,14 @@ import type { AptRoot, Finished } from '../apt-root/create-apt-root.ts'
 export interface BootedHost {
   /** Runs a program inside, with a text for its input, and waits for its end; a non-zero exit is an answer. */
   run(argv: readonly string[], input?: string): Finished
+  /** The same for what takes minutes: this process goes on meanwhile. */
+  runLong(argv: readonly string[], timeoutMs: number): Promise<Finished>
   /** The process that is PID 1 inside. */
   readonly init: number
   /** Shuts it down and waits until it is gone. */
   powerOff(): Promise<void>
+  /** Kills every process of it at once, as a power cut would. */
+  kill(): Promise<void>
 }
 
 const groups = '/sys/fs/cgroup/unified'
@@ -62,17 +66,26 @@ export async function bootRoot(
     () => /running|degraded/.test(run(['systemctl', 'is-system-running']).stdout) || undefined,
     () => printed,
   )
+  const gone = async (): Promise<void> => {
+    if (nspawn.exitCode === null && nspawn.signalCode === null) {
+      const timer = setTimeout(() => nspawn.kill('SIGKILL'), 10_000)
+      await new Promise((resolve) => nspawn.once('exit', resolve))
+      clearTimeout(timer)
+    }
+    removeGroup(group)
+  }
   return {
     run,
+    runLong: (argv, timeoutMs) => insideLong(init, argv, timeoutMs),
     init,
-    async powerOff() {
+    powerOff() {
       run(['systemctl', 'poweroff', '--force'])
-      if (nspawn.exitCode === null && nspawn.signalCode === null) {
-        const timer = setTimeout(() => nspawn.kill('SIGKILL'), 10_000)
-        await new Promise((resolve) => nspawn.once('exit', resolve))
-        clearTimeout(timer)
-      }
-      removeGroup(group)
+      return gone()
+    },
+    kill() {
+      // The kernel kills the others of its process namespace.
+      process.kill(init, 'SIGKILL')
+      return gone()
     },
   }
 }
@@ -108,14 +121,32 @@ function statusOf(pid: number): string {
   }
 }
 
+const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' }
+
 function inside(init: number, argv: readonly string[], input: string): Finished {
   const { status, signal, stdout, stderr } = spawnSync('nsenter', ['-t', String(init), '-a', '--', ...argv], {
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+    env,
     input,
     encoding: 'utf8',
     timeout: 60_000,
   })
   return { exitCode: status ?? 128, signal, stdout, stderr }
+}
+
+function insideLong(init: number, argv: readonly string[], timeout: number): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('nsenter', ['-t', String(init), '-a', '--', ...argv], {
+      env,
+      timeout,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (data) => (stdout += data))
+    child.stderr.on('data', (data) => (stderr += data))
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve({ exitCode: code ?? 128, signal, stdout, stderr }))
+  })
 }
 
 async function waitFor<T>(child: ChildProcess, ask: () => T | undefined, printed: () => string): Promise<T> {

@@ -6,7 +6,7 @@ import { connect as connectTls } from 'node:tls'
 import { parseJson } from '../check.ts'
 import { createServerClock } from '../clock.ts'
 import type { AgentConfig } from '../config.ts'
-import { describeError, errorCode } from '../errors.ts'
+import { clockCodes, describeError, errorCode } from '../errors.ts'
 import { createHttp } from '../http-request.ts'
 import type { Identity } from '../identity.ts'
 import { createSignedHttp } from '../signed-http.ts'
@@ -93,9 +93,17 @@ function checkTls(host: string, port: number, ca: string | undefined): Promise<F
       done([finding])
     }
     socket.once('secureConnect', () => {
-      const { valid_to: until, issuer } = socket.getPeerCertificate()
+      const { valid_from: since, valid_to: until, issuer } = socket.getPeerCertificate()
       const days = Math.floor((Date.parse(until) - Date.now()) / 86_400_000)
-      if (!socket.authorized)
+      if (clockCodes.has(String(socket.authorizationError)))
+        end(
+          bad(
+            'tls',
+            `the certificate of ${host} is good from ${since} to ${until}, and this machine's clock says ${new Date().toISOString()}`,
+            'Where the clock is wrong, set it: timedatectl set-ntp true, or date --set; else renew the certificate on the server.',
+          ),
+        )
+      else if (!socket.authorized)
         end(
           bad(
             'tls',
