@@ -10,12 +10,12 @@ export const killServer: Fault = {
   required:
     '500 kills, 1,000 commands, 20 agents: 0 acknowledged lost, 0 started twice, 0 not terminal after 60 s',
   sabotage: {
-    what: 'a submit is answered 300 ms before its command is committed',
+    what: 'a server that starts takes up only what was never offered',
     file: 'server',
     edits: [
       {
-        find: /await (store\d*\.write\(\[\.\.\.first, \.\.\.inserts\]\));/,
-        replace: 'setTimeout(() => $1.catch(() => undefined), 300);',
+        find: /for \(const row of (stored\d*\.open)\) (open\d*)\.add\(row\);/,
+        replace: 'for (const row of $1) if (row.state === "queued") $2.add(row);',
       },
     ],
   },
