@@ -141,7 +141,7 @@ export const frozenWebSocket: Fault = {
     proxy.freeze()
     const frozenMs = performance.now()
     for (let i = 0; i < 10; i++) await load.submit('vm-1')
-    await Promise.race([upgraded, pause(120_000)])
+    await Promise.race([upgraded, pause(lab.scale({ smoke: 80_000, full: 120_000 }))])
     const backMs = performance.now() - frozenMs
     const audit = await load.audit()
     return {
