@@ -120,5 +120,5 @@ test('it ends cleanly, and keeps what it was told to keep', async () => {
 
 test('without a server to try it in, it says where one can be', async () => {
   const ended = await runNode(cli, ['plugin', 'dev', '--server', '/nowhere'], plugin)
-  expect(ended).toMatchObject({ code: 1, output: expect.stringContaining('/nowhere holds no built server') })
+  expect(ended).toMatchObject({ code: 3, output: expect.stringContaining('/nowhere holds no built server') })
 })

@@ -82,7 +82,7 @@ test('a packed plugin is installed, used, upgraded, disabled and removed while t
   expect((await install(await pack('0.2.0'))).output).toContain('replaces 0.1.0')
   expect(await item('disk-health')).toMatchObject({ state: 'active', version: '0.2.0' })
   const older = await install(first)
-  expect(older).toMatchObject({ code: 1, output: expect.stringContaining('it is older') })
+  expect(older).toMatchObject({ code: 3, output: expect.stringContaining('it is older') })
 
   expect(await manage('disable', 'disk-health')).toEqual({ code: 0, output: 'disk-health is disabled.\n' })
   const refused = await client.request('POST', '/api/agents/vm-01/disk-health/measure', { path: '/' })
@@ -95,11 +95,29 @@ test('a packed plugin is installed, used, upgraded, disabled and removed while t
   expect((await manage('list')).output).toContain('disk-health 0.2.0  active  (bundle)')
   expect(await manage('remove', 'disk-health')).toMatchObject({ code: 0 })
   expect(await manage('remove', 'disk-health')).toMatchObject({
-    code: 1,
+    code: 3,
     output: expect.stringContaining('FLT_PLUGIN_UNKNOWN'),
   })
   expect(await item('disk-health')).toBeUndefined()
   expect((await client.request('GET', '/api/metrics')).status).toBe(200)
+})
+
+test('the program on the server and the one of the sdk end with the same code', async () => {
+  const server = (...args: string[]): Promise<Ended> =>
+    runNode(join(repository, 'core/dist/main.js'), ['plugin', ...args, '--server', fleet.url], outside.path, {
+      FLEET_TOKEN: fleet.client.token,
+    })
+  for (const [args, code] of [
+    [['list'], 0],
+    [['list', '--frob'], 2],
+    [['enable'], 2],
+    [['enable', 'nobody-knows'], 3],
+    [['remove', 'os-updates'], 3],
+    [['install', 'missing.fleetplugin'], 3],
+  ] as const) {
+    const [onServer, ofSdk] = [await server(...args), await manage(...args)]
+    expect([onServer.code, ofSdk.code], args.join(' ')).toEqual([code, code])
+  }
 })
 
 test('what is not a sound bundle, not confirmed or not allowed changes nothing', async () => {
@@ -155,15 +173,15 @@ test('a plugin published as an npm package is installed by its name, and nothing
     })
   try {
     expect(await installByName('no-plugin')).toMatchObject({
-      code: 1,
+      code: 3,
       output: expect.stringContaining('the package holds 0 files named *.fleetplugin'),
     })
     expect(await installByName('no-such-package')).toMatchObject({
-      code: 1,
+      code: 3,
       output: expect.stringMatching(/FLT_CLI_SOURCE.*E404/),
     })
     expect(await installByName('missing.fleetplugin')).toMatchObject({
-      code: 1,
+      code: 3,
       output: expect.stringContaining('there is no such file'),
     })
     const installed = await installByName('@acme/disk-health')
@@ -184,7 +202,7 @@ test('a version that breaks the contract without saying so is refused, and the o
   expect(await runNode(bin('fleetupdate-build'), [], plugin)).toMatchObject({ code: 0 })
   const refused = await install(await pack('0.4.1'))
   expect(refused).toMatchObject({
-    code: 1,
+    code: 3,
     output: expect.stringMatching(
       /FLT_PLUGIN_NOT_STARTED.*its contract breaks with version 0\.4\.0: "usedPercent" of the result of "measure" is gone.*\(0\.5\.0\)/,
     ),

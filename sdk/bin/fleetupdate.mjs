@@ -9,6 +9,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   env: process.env,
   print: (line) => console.log(line),
+  note: (line) => console.error(line),
   signal: stopping.signal,
   async confirm(question) {
     if (!process.stdin.isTTY) return false

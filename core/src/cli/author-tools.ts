@@ -20,7 +20,10 @@ export interface Elsewhere {
 }
 
 interface AuthorTools {
-  runCli(args: readonly string[], terminal: Pick<World, 'cwd' | 'env' | 'print' | 'confirm'>): Promise<number>
+  runCli(
+    args: readonly string[],
+    terminal: Pick<World, 'cwd' | 'env' | 'print' | 'note' | 'confirm'>,
+  ): Promise<number>
 }
 
 /** Hands the words to the SDK of the folder one stands in, or of the checkout this program was built in. Throws FLT_CLI_AUTHOR_TOOLS. */

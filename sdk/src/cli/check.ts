@@ -1,10 +1,11 @@
 import { relative, resolve } from 'node:path'
 import { checkPlugin, lockMigrations, readSubject } from '../check/check-plugin.ts'
+import { exitCodes } from './exit-codes.ts'
 import { readArguments, type Terminal, type Verb } from './verb.ts'
 
 const usage = 'fleetupdate plugin check [FOLDER …] [--lock-migrations]'
 
-/** Holds built plugin folders against the rules and prints one line per broken one; exit code 1 where there is any. */
+/** Holds built plugin folders against the rules and prints one line per broken one; a finding is an exit code of its own. */
 export const checkVerb: Verb = {
   usage,
   summary: 'Checks a built plugin against small named rules; each line says how to fix it.',
@@ -18,7 +19,7 @@ export const checkVerb: Verb = {
       broken += await check(path, terminal)
     }
     terminal.print(broken === 0 ? `${folders.length} checked, nothing to fix` : `${broken} to fix`)
-    return broken === 0 ? 0 : 1
+    return broken === 0 ? exitCodes.done : exitCodes.finding
   },
 }
 

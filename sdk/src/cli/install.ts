@@ -1,6 +1,7 @@
 import { openBundle } from '../bundle/index.ts'
 import type { Answer } from './admin-api.ts'
 import { cliError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
 import { fetchBundle } from './fetch-bundle.ts'
 import { oneLine, serverOf, serverOptions } from './manage.ts'
 import { readArguments, type Terminal, type Verb } from './verb.ts'
@@ -28,7 +29,7 @@ export const installVerb: Verb = {
         ? `${status.id} ${status.version} is active.`
         : `${status.id} ${status.version} is installed, but ${status.state}: ${status.reason}`,
     )
-    return status.state === 'active' ? 0 : 1
+    return status.state === 'failed' ? exitCodes.finding : exitCodes.done
   },
 }
 

@@ -1,5 +1,6 @@
 import { type AdminApi, createAdminApi } from './admin-api.ts'
 import { cliError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type Arguments, readArguments, type Terminal, type Verb } from './verb.ts'
 
 /** The options of every verb that speaks to a running server. */
@@ -64,7 +65,7 @@ function changeVerb(change: 'enable' | 'disable' | 'remove', summary: string): V
       const { state, reason } = await api('POST', `${path}/${change}`)
       const wanted = change === 'enable' ? 'active' : 'disabled'
       terminal.print(oneLine(`${id} is ${state}${state === wanted || !reason ? '' : `: ${reason}`}.`))
-      return state === wanted ? 0 : 1
+      return state === 'failed' ? exitCodes.finding : exitCodes.done
     },
   }
 }

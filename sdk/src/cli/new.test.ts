@@ -29,7 +29,7 @@ describe('plugin new', () => {
   })
 
   test('makes two folders in the repository, which share nothing but the contract', async () => {
-    expect(await cli('plugin', 'new', 'disk-health', '--in-repository')).toBe(1)
+    expect(await cli('plugin', 'new', 'disk-health', '--in-repository')).toBe(3)
     expect(printed.join()).toContain('FLT_CLI_NO_REPOSITORY')
     mkdirSync(join(cwd, 'plugins'))
     mkdirSync(join(cwd, 'agent-plugins'))
@@ -46,14 +46,14 @@ describe('plugin new', () => {
   test.each(['Disk', 'disk_health', '../disk', '', '-disk', 'a'.repeat(65)])(
     'refuses the id %j',
     async (id) => {
-      expect(await cli('plugin', 'new', '--', id)).toBe(1)
+      expect(await cli('plugin', 'new', '--', id)).toBe(3)
       expect(printed.join()).toContain('FLT_CLI_ID')
     },
   )
 
   test('leaves alone what is already there', async () => {
     mkdirSync(join(cwd, 'disk-health'))
-    expect(await cli('plugin', 'new', 'disk-health')).toBe(1)
+    expect(await cli('plugin', 'new', 'disk-health')).toBe(3)
     expect(printed.join()).toContain('FLT_CLI_EXISTS')
   })
 

@@ -34,12 +34,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 
 test('a plugin is packed into one file that says what it asks for, twice the same', async () => {
-  expect(await cli('plugin', 'pack', 'disk-health'), printed).toBe(1)
+  expect(await cli('plugin', 'pack', 'disk-health'), printed).toBe(3)
   expect(printed).toContain('FLT_CLI_KEY_INVALID')
   expect(await cli('plugin', 'keygen'), printed).toBe(0)
   const keyFile = join(cwd, 'home/.config/fleetupdate/publisher.key')
   expect(statSync(keyFile).mode & 0o777).toBe(0o600)
-  expect(await cli('plugin', 'keygen')).toBe(1)
+  expect(await cli('plugin', 'keygen')).toBe(3)
 
   expect(await cli('plugin', 'pack', 'disk-health'), printed).toBe(0)
   const first = readFileSync(join(cwd, 'disk-health-0.1.0.fleetplugin'))
@@ -57,13 +57,13 @@ test('a plugin is packed into one file that says what it asks for, twice the sam
 
 test('a key is never put where it could be committed', async () => {
   mkdirSync(join(cwd, 'repo/.git'), { recursive: true })
-  expect(await cli('plugin', 'keygen', '--out', 'repo/keys/publisher.key')).toBe(1)
+  expect(await cli('plugin', 'keygen', '--out', 'repo/keys/publisher.key')).toBe(3)
   expect(printed).toContain('FLT_CLI_KEY_IN_REPOSITORY')
 })
 
 test('a plugin that breaks a rule is not packed', async () => {
   const readme = join(cwd, 'disk-health/README.md')
   writeFileSync(readme, '# Disk health\n')
-  expect(await cli('plugin', 'pack', 'disk-health', '--out', 'broken')).toBe(1)
+  expect(await cli('plugin', 'pack', 'disk-health', '--out', 'broken')).toBe(3)
   expect(printed).toContain('README.md lacks')
 })

@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path'
 import { keyIdOf, packFolder, readVersion } from '../bundle/index.ts'
 import { checkPlugin, readSubject } from '../check/check-plugin.ts'
 import { cliError } from './errors.ts'
+import { exitCodes } from './exit-codes.ts'
 import { defaultKeyFile, readPublisherKey } from './publisher-key.ts'
 import { readArguments, type Verb } from './verb.ts'
 
@@ -19,7 +20,7 @@ export const packVerb: Verb = {
     const subject = await readSubject(resolve(cwd, given.positionals[0] ?? '.'))
     const findings = await checkPlugin(subject)
     for (const { rule, problem } of findings) print(`${rule}: ${problem}`)
-    if (findings.length > 0) return 1
+    if (findings.length > 0) return exitCodes.refused
     const keyFile = given.text('key')
     const key = await readPublisherKey(keyFile === undefined ? defaultKeyFile(env) : resolve(cwd, keyFile))
     const version = await readVersion(subject.folder)

@@ -6,6 +6,8 @@ export interface Terminal {
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
   print(line: string): void
+  /** What is no answer: refusals. Default: printed as well. */
+  note?(line: string): void
   /** Asks a person; false where nobody is there to answer. */
   confirm(question: string): Promise<boolean>
   /** Aborts when a verb that runs on is to end, as after Ctrl-C. Default: never. */
