@@ -171,6 +171,7 @@ export async function buildApp(
         command: (id) => fleet.queue.read(id),
         counts: async () => fleet.registry.counts(),
         plugins: () => pluginItems(pluginDeps),
+        followAudit: audit.follow,
       }),
     )
 

@@ -174,6 +174,28 @@ describe.skipIf(problem !== undefined)('people', () => {
     await close()
   })
 
+  test('see the audit grow while they look, and what they opened stays open', async () => {
+    const { client } = fleet
+    const { page, close } = await open('/audit')
+    const rows = page.locator('.rows > li')
+    await rows.first().locator('.line').click()
+    await rows.first().locator('.details').waitFor()
+    const opened = await page.locator('.details .hash').innerText()
+    const password = 'a password for tests'
+    await client.request('POST', '/api/users', { name: 'katherine', role: 'viewer', password })
+    const katherines = rows.locator('.target', { hasText: /^katherine$/ })
+    await katherines.first().waitFor()
+    await client.request('DELETE', '/api/users/katherine')
+    await katherines.nth(1).waitFor()
+    expect(await page.locator('.details .hash').allInnerTexts()).toEqual([opened])
+    await page.goto(`${fleet.url}/audit?outcome=refused`)
+    await page.waitForSelector('h1')
+    await client.request('GET', '/api/users', undefined, { authorization: 'Bearer nobody' })
+    await page.locator('.rows > li.refused').first().waitFor()
+    expect(await page.locator('.rows > li:not(.refused)').count()).toBe(0)
+    await close()
+  })
+
   test('leave their deeds in the audit, which is filtered and verified', async () => {
     const { page, close } = await open('/audit')
     await page.waitForSelector('.rows >> text=Revoked an API token')

@@ -2,7 +2,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import Fastify from 'fastify'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { registerErrorHandler } from '../http/error-handler.ts'
 import { mountRoutes } from '../http/mount-routes.ts'
 import { openTestStore, type TestStore } from '../store/testing/test-store.ts'
@@ -231,5 +231,69 @@ describe('the API', () => {
     const report = (await app.inject({ method: 'POST', url: '/api/audit/verify' })).json()
     expect(report).toMatchObject({ rows: 3, unsigned: 0, problems: [] })
     await app.close()
+  })
+})
+
+describe('who follows the audit', () => {
+  const followed = () => {
+    const told = { times: 0 }
+    return Object.assign(told, { end: audit.follow(() => (told.times += 1)) })
+  }
+  const until = (what: () => boolean) => vi.waitUntil(what, { timeout: 8000, interval: 20 })
+
+  test('is told of each row soon, and of none any more when it stops', async () => {
+    const one = followed()
+    const other = followed()
+    await until(() => one.times === 1 && other.times === 1)
+    await add(3)
+    await until(() => one.times === 2 && other.times === 2)
+    one.end()
+    await add(1)
+    await until(() => other.times === 3)
+    expect(one.times).toBe(2)
+    other.end()
+  })
+
+  test('is told once the batch of the row is there, not before, and not of one that fails', async () => {
+    const one = followed()
+    await until(() => one.times === 1)
+    const impossible = {
+      sql: 'update audit_log set target = target where 0',
+      parameters: [],
+      expectedRows: 1,
+    }
+    await expect(stores.store.write([audit.row(entry), impossible])).rejects.toThrow()
+    const late = audit.row({ ...entry, target: 'late' })
+    let seen: readonly unknown[] = []
+    const end = audit.follow(() => {
+      void stores.store.read
+        .selectFrom('audit_log')
+        .select('target')
+        .execute()
+        .then((rows) => {
+          seen = rows
+        })
+    })
+    await stores.store.write([late])
+    await until(() => seen.length === 1)
+    expect(one.times).toBe(2)
+    one.end()
+    end()
+  })
+
+  test('is told of rows of another writer within five seconds', async () => {
+    const one = followed()
+    await until(() => one.times === 1)
+    const other = await createAudit({
+      store: stores.store,
+      masterKey,
+      checkpoints: undefined,
+      log,
+      chain: 'two',
+    })
+    await other.note(entry)
+    await until(() => one.times === 2)
+    one.end()
+    await other.dispose()
   })
 })

@@ -3,6 +3,7 @@ import { fleetError } from '../errors.ts'
 import type { Store, WriteStatement } from '../store/store.ts'
 import { type Checkpoint, type CheckpointFile, openCheckpointFile } from './checkpoints.ts'
 import { type AuditEntry, contentOf, digestOf, macOf, rowKey } from './entry.ts'
+import { createGrowth } from './growth.ts'
 import { createRefusals } from './refusals.ts'
 import type { AuditRow } from './tables.ts'
 
@@ -14,6 +15,8 @@ export interface Audit {
   note(entry: AuditEntry): Promise<void>
   /** Something was refused: a row of its own, soon. Floods are counted instead of written. Never throws. */
   refused(entry: AuditEntry): void
+  /** Called soon after the audit grew, whoever wrote the row. Returns what ends it. */
+  follow(listener: () => void): () => void
   /** The newest row that was signed; undefined before the first, and where none are made. */
   checkpoint(): Checkpoint | undefined
   /** Writes what was counted, and signs the last checkpoint. The store must still be open. */
@@ -42,6 +45,7 @@ const checkpointEveryMs = 10_000
 export async function createAudit(options: AuditOptions): Promise<Audit> {
   const { store, log, now = Date.now, chain = 'server' } = options
   const key = rowKey(options.masterKey)
+  const growth = createGrowth(store)
   const file = options.checkpoints && (await openCheckpointFile(options.checkpoints, options.masterKey))
   let timer: NodeJS.Timeout | undefined
   let lastMs = Number.NEGATIVE_INFINITY
@@ -52,6 +56,7 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
     const digest = digestOf(content)
     const mac = macOf(key, digest)
     schedule()
+    growth.hint()
     const { at, actorType, actorId, action, target, address, details } = content
     return {
       sql: insertRow,
@@ -75,8 +80,10 @@ export async function createAudit(options: AuditOptions): Promise<Audit> {
       await store.write([statement(entry, 'done')])
     },
     refused: refusals.add,
+    follow: growth.follow,
     checkpoint: () => last,
     async dispose() {
+      growth.dispose()
       await refusals.dispose()
       clearTimeout(timer)
       timer = undefined

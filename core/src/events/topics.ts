@@ -10,12 +10,14 @@ export interface TopicSources {
   command(id: string): Promise<CommandView | undefined>
   counts(): Promise<Readonly<Record<string, number>>>
   plugins(): Promise<unknown>
+  /** Calls back whenever the audit grew. Returns what ends it. */
+  followAudit(listener: () => void): () => void
 }
 
 const coalesceMs = 250
 const itemsPerMessage = 500
 
-/** The core's own live topics: `agents`, `commands`, `command:<id>`, `plugins`, `notices`, and `enrolment` for admins. Returns what ends them. */
+/** The core's own live topics: `agents`, `commands`, `command:<id>`, `plugins`, `notices`, and for admins `enrolment` and `audit`. Returns what ends them. */
 export function registerTopics(live: LiveHub, bus: EventBus, sources: TopicSources): () => void {
   const ends = [
     live.topic('agents', ({ send, signal }) => {
@@ -80,6 +82,18 @@ export function registerTopics(live: LiveHub, bus: EventBus, sources: TopicSourc
         until(
           signal,
           bus.on('enrolment.changed', ({ id }) => flush(id)),
+        )
+      },
+      { role: 'admin' },
+    ),
+    live.topic(
+      'audit',
+      ({ send, signal }) => {
+        // What came between the page's first answer and this moment.
+        send({ grown: true })
+        until(
+          signal,
+          sources.followAudit(() => void send({ grown: true })),
         )
       },
       { role: 'admin' },

@@ -1,6 +1,6 @@
 import { type Ref, shallowRef, watch } from 'vue'
 import { asProblem, type RequestProblem, request } from '../api/request.ts'
-import { useRegain } from '../api/use-topic.ts'
+import { useRegain, useTopic } from '../api/use-topic.ts'
 import type { Page } from '../api/views.ts'
 import type { AuditRow } from './audit-row.ts'
 
@@ -15,8 +15,11 @@ export interface AuditList {
 
 const pageSize = 100
 
-/** Rows of the audit by query, newest first, page by page. */
-export function useAudit(query: () => Readonly<Record<string, string | undefined>>): AuditList {
+/** Rows of the audit by query, newest first, page by page; new ones appear at the top as they are written. */
+export function useAudit(
+  query: () => Readonly<Record<string, string | undefined>>,
+  onGrown: () => void = () => undefined,
+): AuditList {
   const rows = shallowRef<readonly AuditRow[]>([])
   const problem = shallowRef<RequestProblem>()
   const loaded = shallowRef(false)
@@ -48,6 +51,28 @@ export function useAudit(query: () => Readonly<Record<string, string | undefined
     loadingFrom = undefined
   }
   const reload = (): Promise<void> => load(null)
+  /** Puts what is new before what is there, which stays as it is. More than a page of news is a list of its own. */
+  const refresh = async (): Promise<void> => {
+    if (!loaded.value || rows.value.length === 0) return reload()
+    const mine = asked
+    const page = await request<Page<AuditRow>>('GET', 'audit', { query: { ...query(), limit: pageSize } })
+    if (mine !== asked) return
+    const known = new Set(rows.value.map(keyOf))
+    const news = page.items.findIndex((row) => known.has(keyOf(row)))
+    if (news < 0) return reload()
+    if (news > 0) rows.value = [...page.items.slice(0, news), ...rows.value]
+  }
+  let refreshing: Promise<void> | undefined
+  let again = false
+  const grown = (): void => {
+    again = refreshing !== undefined
+    refreshing ??= refresh()
+      .catch(() => undefined)
+      .finally(() => {
+        refreshing = undefined
+        if (again) grown()
+      })
+  }
   watch(
     () => JSON.stringify(query()),
     () => {
@@ -58,6 +83,12 @@ export function useAudit(query: () => Readonly<Record<string, string | undefined
     { immediate: true },
   )
   useRegain(reload)
+  useTopic('audit', {
+    data() {
+      grown()
+      onGrown()
+    },
+  })
   return {
     rows,
     problem,
@@ -66,4 +97,8 @@ export function useAudit(query: () => Readonly<Record<string, string | undefined
     reload,
     loadMore: () => (cursor === null ? Promise.resolve() : load(cursor)),
   }
+}
+
+function keyOf({ chain, seq }: AuditRow): string {
+  return `${chain}/${seq}`
 }
