@@ -19,6 +19,12 @@ export const catalogue = {
     status: 415,
     message: 'Send the bundle itself as the body, with content-type: application/vnd.fleetupdate.bundle.',
   },
+  FLT_HTTP_MALFORMED: { status: 400, message: 'This is no HTTP request ({problem}).' },
+  FLT_HTTP_HEADERS_TOO_LARGE: {
+    status: 431,
+    message: 'The headers are too large. Send fewer or shorter ones.',
+  },
+  FLT_HTTP_SLOW: { status: 408, message: 'The request did not arrive in time. Send it again.' },
   FLT_HTTP_INVALID: { status: 400, message: 'The request does not fit: {problem}.' },
   FLT_HTTP_CROSS_SITE: {
     status: 403,

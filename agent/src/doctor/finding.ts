@@ -1,3 +1,6 @@
+/** How long one question may take. */
+export const patienceMs = 8000
+
 /** What one check found. `bad`: the agent cannot do its work; `warn`: it can, but somebody should look. */
 export interface Finding {
   readonly check: string

@@ -2,17 +2,16 @@ import { lookup } from 'node:dns/promises'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect, isIP } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import { parseJson } from '../check.ts'
 import { createServerClock } from '../clock.ts'
 import type { AgentConfig } from '../config.ts'
-import { clockCodes, describeError, errorCode } from '../errors.ts'
+import { describeError, errorCode } from '../errors.ts'
 import { createHttp } from '../http-request.ts'
 import type { Identity } from '../identity.ts'
 import { createSignedHttp } from '../signed-http.ts'
-import { bad, type Finding, ok, warn } from './finding.ts'
+import { bad, type Finding, ok, patienceMs, warn } from './finding.ts'
+import { checkTls } from './tls.ts'
 
-const patienceMs = 8000
 /** Beyond it a server refuses a signature; the agent then takes over the server's time, but logs and windows stay wrong. */
 const clockSeconds = 300
 
@@ -78,58 +77,6 @@ function checkTcp(host: string, port: number): Promise<Finding[]> {
           errorCode(error) === 'ECONNREFUSED'
             ? 'Start the server there (systemctl status orchestrator-server), or correct the port in agent.server_url.'
             : 'Check the route and the firewall between this machine and the server.',
-        ),
-      ),
-    )
-  })
-}
-
-function checkTls(host: string, port: number, ca: string | undefined): Promise<Finding[]> {
-  return new Promise((done) => {
-    const more = { ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) }
-    const socket = connectTls({ host, port, timeout: patienceMs, rejectUnauthorized: false, ...more })
-    const end = (finding: Finding): void => {
-      socket.destroy()
-      done([finding])
-    }
-    socket.once('secureConnect', () => {
-      const { valid_from: since, valid_to: until, issuer } = socket.getPeerCertificate()
-      const days = Math.floor((Date.parse(until) - Date.now()) / 86_400_000)
-      if (clockCodes.has(String(socket.authorizationError)))
-        end(
-          bad(
-            'tls',
-            `the certificate of ${host} is good from ${since} to ${until}, and this machine's clock says ${new Date().toISOString()}`,
-            'Where the clock is wrong, set it: timedatectl set-ntp true, or date --set; else renew the certificate on the server.',
-          ),
-        )
-      else if (!socket.authorized)
-        end(
-          bad(
-            'tls',
-            `the certificate of ${host} is not trusted here (${socket.authorizationError})`,
-            'Give the server a certificate that fits its name; where a private authority signed it, put the certificate of that into a file and name it in agent.ca_file.',
-          ),
-        )
-      else if (days < 14)
-        end(warn('tls', `the certificate of ${host} ends in ${days} days`, 'Renew it on the server.'))
-      else
-        end(
-          ok(
-            'tls',
-            `certificate by ${issuer?.O ?? issuer?.CN ?? 'an unknown authority'}, good for ${days} days`,
-          ),
-        )
-    })
-    socket.once('timeout', () =>
-      end(bad('tls', 'no TLS greeting within 8 s', 'Check what listens on that port.')),
-    )
-    socket.once('error', (error) =>
-      end(
-        bad(
-          'tls',
-          `no TLS here (${describeError(error)})`,
-          'Use http:// in agent.server_url, or give the server a certificate.',
         ),
       ),
     )

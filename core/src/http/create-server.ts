@@ -10,6 +10,7 @@ import { type ClientAddress, registerClientAddress } from './client-address.ts'
 import { registerDashboard } from './dashboard.ts'
 import { registerDirectRoutes } from './direct-routes.ts'
 import { type ReportError, type ReportRefusal, registerErrorHandler } from './error-handler.ts'
+import { answerMalformed } from './malformed.ts'
 import { type Authenticate, mountRoutes } from './mount-routes.ts'
 import { answerPlainHttp } from './plain-on-tls.ts'
 import { createPublicPaths } from './public-urls.ts'
@@ -40,6 +41,7 @@ export async function createServer(options: HttpOptions): Promise<FastifyInstanc
     connectionTimeout: 0,
     trustProxy: false,
     forceCloseConnections: true,
+    clientErrorHandler: answerMalformed,
     routerOptions: { maxParamLength: 256 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   }

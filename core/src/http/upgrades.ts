@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { securityHeaders } from './security-headers.ts'
 
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -23,7 +24,7 @@ export function registerUpgrades(
   return () => server.off('upgrade', listener)
 }
 
-/** Answers an upgrade request with an error and ends the connection. */
+/** Answers an upgrade request with an error, with the headers that every answer carries, and ends the connection. */
 export function refuseUpgrade(
   socket: Duplex,
   status: number,
@@ -36,6 +37,7 @@ export function refuseUpgrade(
     'content-length': String(Buffer.byteLength(text)),
     'cache-control': 'no-store',
     connection: 'close',
+    ...securityHeaders('encrypted' in socket && socket.encrypted === true),
     ...headers,
   }).map(([name, value]) => `${name}: ${value}`)
   socket.end(`HTTP/1.1 ${status} Refused\r\n${lines.join('\r\n')}\r\n\r\n${text}`)
