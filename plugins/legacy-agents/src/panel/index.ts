@@ -7,5 +7,9 @@ export default definePanel(legacyAgents, {
   title: 'title',
   icon: 'shield-alert',
   messages: { en, fr },
-  slots: { 'agent.header': () => import('./WeakBadge.vue') },
+  slots: {
+    'agent.header': () => import('./WeakBadge.vue'),
+    'fleet.column': () => import('./fleet-columns.ts'),
+    'fleet.summary': () => import('./fleet-summary.ts'),
+  },
 })
