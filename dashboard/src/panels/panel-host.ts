@@ -25,6 +25,7 @@ import KitTerminal from '../kit/KitTerminal.vue'
 import KitTime from '../kit/KitTime.vue'
 import KitValue from '../kit/KitValue.vue'
 import { tell } from '../shell/tell.ts'
+import { useSession } from '../stores/session.ts'
 import { formatAgo, formatNumber, i18n, type Parameters, textOf } from '../text.ts'
 import { ownRoutes } from './own-routes.ts'
 
@@ -52,6 +53,7 @@ export function createPanelHost(router: Router): PanelHost {
     },
     fleet,
     routes: ownRoutes,
+    may: (role) => useSession().may(role),
     agent: useAgent,
     command: useCommand,
     topic: useTopic,

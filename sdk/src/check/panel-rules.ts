@@ -2,7 +2,7 @@ import type { Rule } from './rule.ts'
 import type { Subject } from './subject.ts'
 
 /** What came into `@fleetupdate/sdk/panel` after 1.0, and with which version. */
-const since: Readonly<Record<string, string>> = { useRoutes: '1.1', useSubmit: '1.1' }
+const since: Readonly<Record<string, string>> = { useMay: '1.1', useRoutes: '1.1', useSubmit: '1.1' }
 
 /** A host of an older minor version would load the panel, and break on what it has not. */
 export const sdkVersionRule: Rule = {

@@ -1,4 +1,5 @@
 import { inject, type MaybeRefOrGetter, type Ref, readonly, ref } from 'vue'
+import type { Role } from '../contract/contract.ts'
 import {
   type Fleet,
   type LiveAgent,
@@ -78,6 +79,17 @@ export function useSubmit(): Submit {
  */
 export function useRoutes(): OwnRoutes {
   return usePanelHost().routes(inject(panelIdKey, ''))
+}
+
+/**
+ * Whether the person has at least this role; follows the session. For what to show: what may be done is decided by the server.
+ *
+ * @example
+ * const may = useMay()
+ * // <FleetButton v-if="may('operator')">
+ */
+export function useMay(): (role: Role) => boolean {
+  return usePanelHost().may
 }
 
 /** Listens to a live topic of the server for as long as the component lives; resubscribed after a reconnection. */

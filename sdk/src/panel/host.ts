@@ -1,5 +1,6 @@
 import { type Component, type InjectionKey, inject, type MaybeRefOrGetter, type Ref } from 'vue'
 import type { AgentView, CommandView } from '../api/views.ts'
+import type { Role } from '../contract/contract.ts'
 
 export type KitName =
   | 'button'
@@ -122,6 +123,7 @@ export interface PanelHost {
   readonly kit: Readonly<Record<KitName, Component>>
   readonly fleet: Fleet
   routes(plugin: string): OwnRoutes
+  may(role: Role): boolean
   agent(id: MaybeRefOrGetter<string>): LiveAgent
   command(id: MaybeRefOrGetter<string | undefined>): LiveCommand
   topic(topic: MaybeRefOrGetter<string | undefined>, handlers: TopicHandlers): void
