@@ -53,6 +53,7 @@ describe.skipIf(problem !== undefined)('the pages of the dashboard', () => {
       batch: `/batches/${batch.body.batch.id}`,
       upgrade: '/panels/apt-upgrade',
       plan: '/panels/apt-upgrade?agents=db-01',
+      'agent updates': '/panels/agent-update',
       plugins: '/plugins',
       settings: '/settings',
       account: '/account',

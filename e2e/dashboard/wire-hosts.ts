@@ -23,6 +23,8 @@ export interface WireHost {
   readonly agent: WireAgent
   /** Sends facts of a plugin, observed now or at `observedAt`; values may be anything. */
   tell(plugin: string, facts: Readonly<Record<string, unknown>>, observedAt?: string): void
+  /** Comes back as another version of the agent. */
+  rejoin(agentVersion: string): Promise<void>
 }
 
 const connected = new Set<WireAgent>()
@@ -38,6 +40,7 @@ export async function wireHost(
   fleet: TestFleet,
   id: string,
   run: (attempt: Attempt) => Promise<Outcome> = async () => ({ state: 'succeeded' }),
+  hello: { readonly agentVersion?: string } = {},
 ): Promise<WireHost> {
   const identity = await enrol(fleet.url, id, { id: 'psk', text: 'a-secret-for-tests-0123456789' })
   const agent = new WireAgent(fleet.url, identity)
@@ -60,7 +63,7 @@ export async function wireHost(
     if (frame.type === 'cancel') cancels.get(frame.commandId)?.()
     if (frame.type === 'offer' && !cancels.has(frame.commandId)) void answer(frame)
   })
-  await agent.join({ executors })
+  await agent.join({ executors, ...hello })
 
   async function answer(offer: Offer): Promise<void> {
     const name = { commandId: offer.commandId, epoch: offer.epoch }
@@ -93,6 +96,11 @@ export async function wireHost(
 
   return {
     agent,
+    async rejoin(agentVersion) {
+      agent.close()
+      await agent.closed()
+      await agent.join({ executors, agentVersion })
+    },
     tell(plugin, facts, observedAt = new Date().toISOString()) {
       agent.send({
         type: 'facts',

@@ -46,6 +46,14 @@ const machine = (version: string, more: Readonly<Record<string, string>> = {}) =
   }
 }
 
+const previous = (version: string) => ({
+  '/opt/orchestrator/agent/previous/VERSION': `${version}\n`,
+  '/opt/orchestrator/agent/previous/release.json': JSON.stringify({
+    counter: 10,
+    archive: { name: `agent-${hash}.tar.gz`, sha256: hash },
+  }),
+})
+
 describe('the release of a machine', () => {
   test('is behind where the server hands out another one that is not older', async () => {
     const { facts, problems } = await testExecutor(executor, { files: machine('1.0') })
@@ -55,6 +63,7 @@ describe('the release of a machine', () => {
       offered: '2.0',
       newer: true,
       hindrance: null,
+      before: null,
       last: null,
     })
     expect(asked).toEqual(['/install/release.json'])
@@ -67,6 +76,15 @@ describe('the release of a machine', () => {
     offered = offered.replace('12', String(counter))
     const { facts } = await testExecutor(executor, { files: machine(installed) })
     expect(facts.release).toMatchObject({ newer: false })
+  })
+
+  test.each([
+    ['0.9', '0.9'],
+    ['1.0', null],
+  ])('can go back where %s ran before: %s', async (version, before) => {
+    const { facts, problems } = await testExecutor(executor, { files: machine('1.0', previous(version)) })
+    expect(problems).toEqual([])
+    expect(facts.release).toMatchObject({ before })
   })
 
   test('tells how the last update ended', async () => {
@@ -106,6 +124,43 @@ describe('the command', () => {
     })
     expect(problems).toEqual([])
     expect(results.install).toEqual({ from: '2.0', to: '2.0' })
+  })
+
+  test('goes back by the unit of the release that ran before', async () => {
+    const files = machine('2.0', {
+      ...previous('1.0'),
+      '/var/lib/orchestrator-helper/update-outcome.json': JSON.stringify({
+        ...outcome,
+        ...{ from: '2.0', to: '1.0', result: 'updated' },
+      }),
+    })
+    const { results, problems, output } = await testExecutor(executor, {
+      files,
+      transcripts: [
+        { program: '/usr/bin/systemctl', args: ['start', `orchestrator-agent-update@${hash}.service`] },
+      ],
+      commands: { back: { input: { from: '2.0' } } },
+    })
+    expect(problems).toEqual([])
+    expect(output).toContain('Trying 1.0; 2.0 comes back')
+    expect(results.back).toEqual({ from: '2.0', to: '1.0' })
+  })
+
+  test('stays where another version runs than the one to leave', async () => {
+    const { results, problems } = await testExecutor(executor, {
+      files: machine('3.0', previous('2.0')),
+      commands: { back: { input: { from: '2.0' } } },
+    })
+    expect(problems).toEqual([])
+    expect(results.back).toEqual({ from: '3.0', to: '3.0' })
+  })
+
+  test('cannot go back where nothing ran before', async () => {
+    const { problems } = await testExecutor(executor, {
+      files: machine('2.0'),
+      commands: { back: { input: {} } },
+    })
+    expect(problems.join()).toContain('No version stands beside 2.0')
   })
 
   test.each([

@@ -1,9 +1,9 @@
 import { agentUpdate } from '@fleetupdate/plugin-agent-update/contract'
 import { defineExecutor } from '@fleetupdate/sdk/executor'
-import { install } from './install.ts'
+import { back, install } from './install.ts'
 import { collectRelease } from './state.ts'
 
 export default defineExecutor(agentUpdate, {
   facts: { release: collectRelease },
-  commands: { install },
+  commands: { install, back },
 })

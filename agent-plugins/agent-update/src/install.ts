@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CommandContext } from '@fleetupdate/sdk/executor'
 import { get, sha256 } from './fetch.ts'
-import { hindranceOf, lastOf, parse, readOffered, serverUrl } from './state.ts'
+import { hindranceOf, lastOf, parse, readOffered, serverUrl, versionBefore } from './state.ts'
 
 const incoming = '/var/lib/orchestrator-agent/update'
 const outcomeFile = '/var/lib/orchestrator-helper/update-outcome.json'
@@ -20,20 +20,56 @@ export async function install(
   { version }: { readonly version?: string },
   context: CommandContext,
 ): Promise<{ from: string; to: string }> {
-  const hindrance = await hindranceOf(context)
-  if (hindrance !== null) context.fail(hindrance)
+  await expectAble(context)
   context.progress({ percent: 5, message: 'Fetching the release' })
   const offered = await readOffered(context)
   if (version !== undefined && version !== offered.version)
     context.fail(`The server hands out ${offered.version} by now, not ${version}.`)
-  const installed = ((await context.readFile('/opt/orchestrator/agent/current/VERSION')) ?? '').trim()
+  const installed = await installedVersion(context)
   if (installed === offered.version) return { from: installed, to: installed }
   await fetchRelease(offered, context)
-  context.checkpoint()
+  return tried({ from: installed, to: offered.version, id: offered.archive.sha256 }, context)
+}
 
-  const { sha256: id } = offered.archive
-  context.write(`Trying ${offered.version}; ${installed} comes back if the server does not let it in.\n`)
-  context.progress({ percent: 30, message: `Trying ${offered.version}` })
+/** Has the release tried again that ran before the one that runs now. */
+export async function back(
+  { from }: { readonly from?: string },
+  context: CommandContext,
+): Promise<{ from: string; to: string }> {
+  await expectAble(context)
+  const installed = await installedVersion(context)
+  if (from !== undefined && from !== installed) return { from: installed, to: installed }
+  const before = await versionBefore(context)
+  if (!before)
+    return context.fail(
+      `No version stands beside ${installed} on this machine. To go back, run the line of a server with the older release, with --allow-older.`,
+    )
+  return tried({ from: installed, to: before.version, id: before.archive }, context)
+}
+
+async function expectAble(context: CommandContext): Promise<void> {
+  const hindrance = await hindranceOf(context)
+  if (hindrance !== null) context.fail(hindrance)
+}
+
+async function installedVersion({ readFile }: CommandContext): Promise<string> {
+  return ((await readFile('/opt/orchestrator/agent/current/VERSION')) ?? '').trim()
+}
+
+interface Trial {
+  readonly from: string
+  readonly to: string
+  /** SHA-256 of the release's archive. */
+  readonly id: string
+}
+
+async function tried(
+  { from, to, id }: Trial,
+  context: CommandContext,
+): Promise<{ from: string; to: string }> {
+  context.checkpoint()
+  context.write(`Trying ${to}; ${from} comes back if the server does not let it in.\n`)
+  context.progress({ percent: 30, message: `Trying ${to}` })
   // A refusal is an exit code too; what it says stands in the outcome.
   await context.run('/usr/bin/systemctl', ['start', `orchestrator-agent-update@${id}.service`], {
     okCodes: [0, 1],

@@ -11,6 +11,7 @@ export interface Offered {
 }
 
 const programs = '/opt/orchestrator/agent/current'
+const previous = '/opt/orchestrator/agent/previous'
 const checkedIn = '/var/lib/orchestrator-agent/checked-in.json'
 const statementBytes = 64 * 1024
 
@@ -26,8 +27,20 @@ export async function collectRelease(context: ExecutorContext): Promise<ReleaseS
     offered: offered?.version ?? null,
     newer: offered ? offered.version !== installed && offered.counter >= counter : null,
     hindrance,
+    before: (await versionBefore(context))?.version ?? null,
     last: lastOf(parse(await context.readFile('/var/lib/orchestrator-helper/update-outcome.json'))),
   }
+}
+
+/** The release that ran before this one and still stands here, as root's updater would take it again. */
+export async function versionBefore({
+  readFile,
+}: ExecutorContext): Promise<{ version: string; archive: string } | undefined> {
+  const own = (await readFile(`${programs}/VERSION`))?.trim()
+  const version = (await readFile(`${previous}/VERSION`))?.trim().slice(0, 64)
+  const { archive } = parse(await readFile(`${previous}/release.json`)) ?? {}
+  if (version === undefined || version === '' || version === own || !isArchive(archive)) return undefined
+  return { version, archive: archive.sha256 }
 }
 
 const keptMs = 3_600_000

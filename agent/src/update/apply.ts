@@ -12,7 +12,8 @@ export interface Applied {
 
 /**
  * Puts a fetched release beside the running version and begins its trial; nothing of it has run yet. Refused: what no pinned key signed, what is older than the
- * running version, what needs a newer Node, and a second update while one is on trial. Throws {@link UpdateRefused}.
+ * running version or the one before it, what needs a newer Node, and a second update while one is on trial. The one release that ran before this one stands here already and was
+ * judged when it came: asked for by its hash, it is tried again, and nothing of what was fetched is looked at. Throws {@link UpdateRefused}.
  */
 export async function applyUpdate(
   paths: UpdatePaths,
@@ -28,21 +29,29 @@ export async function applyUpdate(
       `${paths.programs} has no current version: this agent was not installed by the installer`,
     )
   })
+  const begin = async (to: string): Promise<Applied> => {
+    await versions.point('previous', from)
+    await records.begin({ id: archiveSha256, from, to, at: new Date().toISOString() })
+    return { from, to }
+  }
+  const before = await versions.before()
+  if (before !== undefined && (await versions.statement(before)).archive === archiveSha256)
+    return begin(before)
   const release = await readFetchedRelease(paths, archiveSha256)
   const { version: to, counter, oldestNode } = release.statement
   if (to === from) throw new UpdateRefused(`${to} runs already`)
-  if (counter < (await versions.counter(from)))
-    throw new UpdateRefused(
-      `${to} is older than ${from}, which runs here. To go back, run the installer with --allow-older`,
-    )
+  // Who went back one step did not open the way to all that lies between.
+  for (const known of before === undefined ? [from] : [from, before])
+    if (counter < (await versions.statement(known)).counter)
+      throw new UpdateRefused(
+        `${to} is older than ${known}, which ${known === from ? 'runs' : 'ran'} here. To go back, run the installer with --allow-older`,
+      )
   if (compare(node.version, oldestNode) < 0)
     throw new UpdateRefused(
       `${to} needs Node ${oldestNode}; this machine uses ${node.version} (${execPath}). Run the line from the dashboard again, which brings one along`,
     )
   await versions.add(release)
-  await versions.point('previous', from)
-  await records.begin({ id: archiveSha256, from, to, at: new Date().toISOString() })
-  return { from, to }
+  return begin(to)
 }
 
 function compare(a: string, b: string): number {

@@ -225,6 +225,39 @@ describe('the trial', () => {
     await applyUpdate(paths, fetched())
   })
 
+  test('goes back to the version that ran before, and to no other one that is older', async () => {
+    const first = fetched()
+    await applyUpdate(paths, first)
+    await trial(host({ '2.0': 'checks in' }))
+    const second = fetched({ version: '3.0', counter: 13 })
+    await applyUpdate(paths, second)
+    await trial(host({ '3.0': 'checks in' }))
+    rmSync(join(paths.incoming, 'agent.tar.gz'))
+    expect(await applyUpdate(paths, first)).toEqual({ from: '3.0', to: '2.0' })
+    expect(await trial(host({ '2.0': 'checks in' }))).toMatchObject({
+      ...{ id: first, from: '3.0', to: '2.0', result: 'updated' },
+    })
+    expect([link('current'), link('previous'), unit()]).toEqual(['2.0', '3.0', 'unit of 2.0'])
+    // Newer than what runs now, older than what ran: the way between is not open.
+    const between = fetched({ version: '2.5', counter: 12 })
+    await expect(applyUpdate(paths, between)).rejects.toThrow('is older than 3.0, which ran here')
+    expect(await applyUpdate(paths, second)).toEqual({ from: '2.0', to: '3.0' })
+  })
+
+  test('stays where it is where the version before does not come up any more', async () => {
+    const first = fetched()
+    await applyUpdate(paths, first)
+    await trial(host({ '2.0': 'checks in' }))
+    await applyUpdate(paths, fetched({ version: '3.0', counter: 12 }))
+    await trial(host({ '3.0': 'checks in' }))
+    await applyUpdate(paths, first)
+    const outcome = await trial(host({ '2.0': 'crashes', '3.0': 'checks in' }))
+    expect(outcome).toMatchObject({ from: '3.0', to: '2.0', result: 'rolled-back' })
+    expect(link('current')).toBe('3.0')
+    // It was removed, and there is nothing more to go back to.
+    await expect(applyUpdate(paths, first)).rejects.toThrow('another one than was asked for')
+  })
+
   test('does nothing where there is none', async () => {
     expect(await trial(host({}))).toBeUndefined()
   })

@@ -6,13 +6,21 @@ import type { FetchedRelease } from './fetched-release.ts'
 /** The versions of the agent that stand side by side; `current` and `previous` are links to two of them. */
 export interface Versions {
   current(): Promise<string>
+  /** The version that ran before the current one and still stands beside it. */
+  before(): Promise<string | undefined>
   /** Points a link at a version: before or after, never between. Survives a power cut. */
   point(link: 'current' | 'previous', version: string): Promise<void>
-  /** `counter` of an installed release; 0 where it came without one. */
-  counter(version: string): Promise<number>
+  /** What an installed release says of itself; counter 0 where it came without a statement. */
+  statement(version: string): Promise<InstalledStatement>
   /** Puts a release in place, whole and on the disk, with the Node of the version that runs. */
   add(release: FetchedRelease): Promise<void>
   remove(version: string): Promise<void>
+}
+
+export interface InstalledStatement {
+  readonly counter: number
+  /** SHA-256 of the archive it was unpacked from, hex. */
+  readonly archive?: string
 }
 
 /** The versions in a folder. */
@@ -20,6 +28,11 @@ export function createVersions(folder: string): Versions {
   const current = async (): Promise<string> => basename(await readlink(join(folder, 'current')))
   return {
     current,
+    async before() {
+      const version = await readlink(join(folder, 'previous')).then(basename, () => undefined)
+      if (version === undefined || version === (await current())) return undefined
+      return (await readFile(join(folder, version, 'VERSION')).catch(() => undefined)) && version
+    },
     async point(link, version) {
       const fresh = join(folder, `.${link}-new`)
       await rm(fresh, { force: true })
@@ -27,10 +40,13 @@ export function createVersions(folder: string): Versions {
       await rename(fresh, join(folder, link))
       await syncFolder(folder)
     },
-    async counter(version) {
+    async statement(version) {
       const text = await readFile(join(folder, version, 'release.json'), 'utf8').catch(() => '{}')
-      const { counter } = JSON.parse(text) as { counter?: unknown }
-      return typeof counter === 'number' ? counter : 0
+      const { counter, archive } = JSON.parse(text) as { counter?: unknown; archive?: { sha256?: unknown } }
+      return {
+        counter: typeof counter === 'number' ? counter : 0,
+        ...(typeof archive?.sha256 === 'string' ? { archive: archive.sha256 } : {}),
+      }
     },
     async add({ statement, files, json, signature }) {
       const part = join(folder, '.part-update')

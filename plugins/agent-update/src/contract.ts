@@ -14,6 +14,8 @@ export const ReleaseState = Type.Object({
   newer: Maybe(Type.Boolean()),
   /** Why this machine cannot update itself; null where it can. */
   hindrance: Maybe(Type.String({ maxLength: 1000 })),
+  /** The version that ran before and still stands beside it: the one it can go back to. Older executors do not say. */
+  before: Type.Optional(Maybe(Version)),
   /** How the last update ended. */
   last: Type.Union([
     Type.Object({
@@ -34,6 +36,9 @@ export const agentUpdate = defineContract('agent-update', {
   facets: {
     behind: ({ release }) => (release?.hindrance === null ? release.newer : undefined),
     installed: ({ release }) => release?.installed,
+    offered: ({ release }) => release?.offered ?? undefined,
+    updatable: ({ release }) => release && release.hindrance === null,
+    before: ({ release }) => release?.before ?? undefined,
     rolledBack: ({ release }) => release && release.last?.result === 'rolled-back',
   },
   commands: {
@@ -43,6 +48,20 @@ export const agentUpdate = defineContract('agent-update', {
         'Fetches the signed release from the server and tries it; the old agent comes back where the new one does not reach the server within two minutes. Running commands go on.',
       input: Type.Object(
         { version: Type.Optional(Type.String({ title: 'Only this version', maxLength: 64 })) },
+        closed,
+      ),
+      result: Type.Object({ from: Version, to: Version }),
+      lane: 'agent-update',
+      timeoutSeconds: 900,
+      cancel: 'safe-point',
+      dangerous: true,
+    },
+    back: {
+      title: 'Put the agent back',
+      description:
+        'Goes back to the release that ran before on that machine, and tries it the same way. Nothing is fetched. Running commands go on.',
+      input: Type.Object(
+        { from: Type.Optional(Type.String({ title: 'Only where this version runs', maxLength: 64 })) },
         closed,
       ),
       result: Type.Object({ from: Version, to: Version }),

@@ -16,6 +16,7 @@ let states: Map<string, { state: string; reason?: string }>
 let submitted: Map<string, string>
 let versions: Map<string, string>
 let notices: string[]
+let inputs: [command: string, input: unknown][]
 
 beforeEach(async () => {
   db = await openTestDatabase(migrations)
@@ -23,6 +24,7 @@ beforeEach(async () => {
   submitted = new Map()
   versions = new Map()
   notices = []
+  inputs = []
   // The fleet as the plugin sees it: who runs what, and what became of each command.
   context = {
     db,
@@ -30,11 +32,12 @@ beforeEach(async () => {
     commands: {
       submit: async (
         agentId: string,
-        _command: string,
-        _input: unknown,
+        command: string,
+        input: unknown,
         options: { idempotencyKey: string },
       ) => {
         const key = options.idempotencyKey
+        if (!submitted.has(key)) inputs.push([command, input])
         if (!submitted.has(key)) submitted.set(key, agentId)
         const id = `command of ${key}`
         if (!states.has(id)) states.set(id, { state: 'queued' })
@@ -141,10 +144,99 @@ describe('a rollout', () => {
 
   test('is halted by an operator', async () => {
     const { id } = await start(['a', 'b'])
-    await rollouts.halt(id, 'halted by olga')
+    await rollouts.halt(id, 'olga')
     finish('a')
     await rollouts.advance()
     expect(busy()).toEqual(['a'])
-    expect(await rollouts.read(id)).toMatchObject({ state: 'halted', reason: 'halted by olga' })
+    expect(await rollouts.read(id)).toMatchObject({
+      ...{ state: 'halted', reason: 'halted by olga', haltedBy: 'olga', endedAt: expect.any(String) },
+    })
+  })
+
+  test('names everybody of the stage who failed, and asks them alone once more', async () => {
+    const { id } = await rollouts.create({
+      ...{ version: '2.0', agents: ['a', 'b', 'c', 'd'], stages: [3, '100%'], stageMinutes: 15, by: 'olga' },
+    })
+    finish('a')
+    finish('b', 'failed', '1.0')
+    finish('c', 'rejected', '1.0')
+    await rollouts.advance()
+    expect(await rollouts.read(id)).toMatchObject({ state: 'halted', reason: 'b: Back to 1.0 (and 1 more)' })
+    expect(await rollouts.store.failed(id, 10)).toMatchObject([
+      { agentId: 'b', failure: 'failed', problem: 'Back to 1.0' },
+      { agentId: 'c', failure: 'rejected', problem: 'Back to 1.0' },
+    ])
+    await rollouts.resume(id)
+    expect(busy()).toEqual(['a', 'b', 'c', 'b', 'c'])
+    expect(await rollouts.store.failed(id, 10)).toEqual([])
+  })
+
+  test('follows those to their end whom a halt left at it', async () => {
+    const { id } = await rollouts.create({
+      ...{ version: '2.0', agents: ['a', 'b', 'c'], stages: [2, '100%'], stageMinutes: 15, by: 'olga' },
+    })
+    finish('a', 'failed', '1.0')
+    await rollouts.advance()
+    const counts = async () => (await rollouts.store.counts([id])).get(id)
+    expect(await counts()).toMatchObject([{ done: 0, failed: 1, busy: 1 }, { agents: 1 }])
+    finish('b')
+    await rollouts.advance()
+    expect(await counts()).toMatchObject([
+      { done: 1, failed: 1, busy: 0 },
+      { agents: 1, busy: 0 },
+    ])
+    expect((await rollouts.read(id))?.state).toBe('halted')
+  })
+
+  test('is stopped for good, and only what is not over can be', async () => {
+    const { id } = await start(['a', 'b'])
+    await rollouts.stop(id)
+    finish('a')
+    await rollouts.advance()
+    expect(busy()).toEqual(['a'])
+    const refused = expect.objectContaining({ code: 'FLT_ROLLOUT_ENDED' })
+    await expect(rollouts.resume(id)).rejects.toEqual(refused)
+    await expect(rollouts.stop(id)).rejects.toEqual(refused)
+  })
+
+  test('is the only one, however many start one at once', async () => {
+    const results = await Promise.allSettled([start(['a']), start(['b']), start(['c'])])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    expect(busy()).toEqual(['a'])
+  })
+
+  test('leads back by the same stages, and is done where the version is gone', async () => {
+    versions = new Map([
+      ['a', '2.0'],
+      ['b', '2.0'],
+    ])
+    const { id } = await rollouts.create({
+      ...{ kind: 'back', version: '2.0', agents: ['a', 'b'], stages: [1], stageMinutes: 15, by: 'olga' },
+    })
+    expect(inputs).toEqual([['back', { from: '2.0' }]])
+    finish('a', 'succeeded', '2.0')
+    await rollouts.advance()
+    expect(busy()).toEqual(['a'])
+    finish('a', 'succeeded', '1.0')
+    await rollouts.advance()
+    finish('b', 'succeeded', '1.0')
+    await rollouts.advance()
+    expect((await rollouts.read(id))?.state).toBe('done')
+    expect(notices).toEqual(['The way back from 2.0 is done'])
+  })
+
+  test('says when something changed', async () => {
+    const told: string[] = []
+    const end = rollouts.onChange((id) => told.push(id))
+    const { id } = await start(['a'])
+    finish('a')
+    told.length = 0
+    await rollouts.advance()
+    expect(new Set(told)).toEqual(new Set([id]))
+    await rollouts.advance()
+    end()
+    const count = told.length
+    await rollouts.advance()
+    expect(told).toHaveLength(count)
   })
 })

@@ -1,20 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import type { PluginContext } from '@fleetupdate/sdk'
-import type { Kysely, Selectable } from 'kysely'
+import { type AgentStep, ask, look } from './agent-step.ts'
 import type { agentUpdate } from './contract.ts'
+import { rolloutError } from './errors.ts'
+import { createRolloutStore, type Rollout, type RolloutAgent, type RolloutStore } from './rollout-store.ts'
 import { type StageSize, stagesOf } from './stages.ts'
-import type { RolloutState, RolloutTables } from './tables.ts'
-
-export type Rollout = Selectable<RolloutTables['rollouts']>
-export type RolloutAgent = Selectable<RolloutTables['rollout_agents']>
+import type { RolloutKind } from './tables.ts'
 
 export interface RolloutView extends Rollout {
   readonly agents: readonly Omit<RolloutAgent, 'rolloutId'>[]
 }
 
 export interface RolloutTerms {
+  readonly kind?: RolloutKind
+  /** To come to; of `back`: to leave. */
   readonly version: string
-  /** In the order they shall be updated. */
+  /** In the order they shall be asked. */
   readonly agents: readonly string[]
   readonly stages: readonly StageSize[]
   readonly stageMinutes: number
@@ -23,179 +24,191 @@ export interface RolloutTerms {
 
 /** Updates of many agents, stage by stage, in the plugin's own database: a restart of the server goes on where it was. */
 export interface Rollouts {
+  readonly store: RolloutStore
+  /** Throws FLT_ROLLOUT_RUNNING where one is under way. */
   create(terms: RolloutTerms): Promise<RolloutView>
-  list(): Promise<readonly Rollout[]>
   read(id: string): Promise<RolloutView | undefined>
-  /** Whether one is under way. */
-  isRunning(): Promise<boolean>
-  halt(id: string, reason: string): Promise<void>
-  /** Goes on with the stage that halted; agents that failed get a new command. */
+  /** Nobody else is asked; those who were go on. */
+  halt(id: string, by: string): Promise<void>
+  /** The same for good. */
+  stop(id: string): Promise<void>
+  /** Goes on with the stage that halted; agents that failed get a new command. Throws FLT_ROLLOUT_RUNNING, and FLT_ROLLOUT_ENDED for what is not halted. */
   resume(id: string): Promise<void>
-  /** Looks at every running rollout and takes the next step where one is due. Safe to call at any time. */
+  /** Looks at the rollout under way, takes the next step where one is due, and follows to their end those a halt left behind. Safe to call at any time. */
   advance(): Promise<void>
+  /** Called with the id whenever something about a rollout changed. Returns what ends it. */
+  onChange(listener: (id: string) => void): () => void
 }
 
-const shown = 50
-const ended: ReadonlySet<string> = new Set([
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timed_out',
-  'interrupted',
-  'expired',
-  'rejected',
-  'lost',
-])
-
 export function createRollouts({
-  db: database,
-  agents: registry,
-  commands,
+  db,
   notify,
+  ...services
 }: Pick<PluginContext<typeof agentUpdate>, 'db' | 'agents' | 'commands' | 'notify'>): Rollouts {
-  const db: Kysely<RolloutTables> = database.query
+  const store = createRolloutStore(db)
+  const interrupted = new Set<string>()
+  const listeners = new Set<(id: string) => void>()
+  const changed = (id: string): void => {
+    for (const listener of listeners) listener(id)
+  }
   const now = (): string => new Date().toISOString()
 
-  const agentsOf = (id: string) =>
-    db
-      .selectFrom('rollout_agents')
-      .selectAll()
-      .where('rolloutId', '=', id)
-      .orderBy('stage')
-      .orderBy('agentId')
-      .execute()
-  const set = async (id: string, values: Partial<Rollout>): Promise<void> => {
-    await database.write([db.updateTable('rollouts').set(values).where('id', '=', id).compile()])
-  }
-  const setAgent = async (agent: RolloutAgent, values: Partial<RolloutAgent>): Promise<void> => {
-    const { rolloutId, agentId } = agent
-    await database.write([
-      db
-        .updateTable('rollout_agents')
-        .set(values)
-        .where('rolloutId', '=', rolloutId)
-        .where('agentId', '=', agentId)
-        .compile(),
-    ])
-  }
-  const end = async ({ id, version }: Rollout, state: RolloutState, reason: string | null): Promise<void> => {
-    await set(id, { state, reason })
-    if (state === 'done') notify({ level: 'info', title: `All agents of the rollout run ${version}` })
-    else notify({ level: 'critical', title: `The rollout of ${version} halted`, text: reason ?? '' })
+  const end = async ({ id, version, kind }: Rollout, reason: string | null): Promise<void> => {
+    const name = kind === 'back' ? `The way back from ${version}` : `The rollout of ${version}`
+    await store.set(id, { state: reason === null ? 'done' : 'halted', reason, endedAt: now() })
+    if (reason !== null) notify({ level: 'critical', title: `${name} halted`, text: reason })
+    else if (kind === 'back') notify({ level: 'info', title: `${name} is done` })
+    else notify({ level: 'info', title: `All agents of the rollout run ${version}` })
+    changed(id)
   }
 
-  /** Why this agent stops the rollout; `waiting`, or `done` where it checked in with the new version. */
-  const look = async (
-    rollout: Rollout,
-    agent: RolloutAgent,
-  ): Promise<'waiting' | 'done' | { reason: string }> => {
-    const { version, stageMinutes, stageStartedAt, id } = rollout
-    const expiresAt = new Date(Date.parse(stageStartedAt) + stageMinutes * 60_000).toISOString()
-    if (agent.commandId === null) {
-      // The same key for the same try: a crash between the two writes makes no second command.
-      const idempotencyKey = `rollout-${id}-${agent.agentId}-${agent.tries}`
-      const command = await commands.submit(
-        agent.agentId,
-        'install',
-        { version },
-        { idempotencyKey, expiresAt },
-      )
-      await setAgent(agent, { commandId: command.id })
-      return 'waiting'
+  const examine = async (rollout: Rollout, agent: RolloutAgent, mayAsk: boolean): Promise<AgentStep> => {
+    let { commandId } = agent
+    if (commandId === null) {
+      if (!mayAsk) return { is: 'waiting' }
+      commandId = await ask(rollout, agent, services)
+      await store.setAgent(agent, { commandId })
+      changed(rollout.id)
+      return { is: 'waiting' }
     }
-    const command = await commands.read(agent.commandId)
-    const isOver = Date.now() > Date.parse(expiresAt)
-    if (command && ended.has(command.state) && command.state !== 'succeeded')
-      return { reason: `${agent.agentId}: ${command.reason ?? command.state}` }
-    if (command?.state === 'succeeded') {
-      const view = await registry.get(agent.agentId)
-      if (view?.status === 'online' && view.agentVersion === version) return 'done'
+    return look(rollout, agent, commandId, services)
+  }
+
+  /** Writes down who is through or failed; answers who still is on the way, and the failures. */
+  const settle = async (rollout: Rollout, mayAsk: boolean) => {
+    let waiting = 0
+    const failures: string[] = []
+    for (const agent of await store.open(rollout.id, rollout.stage)) {
+      if (interrupted.has(rollout.id)) return { waiting: 1, failures }
+      const step = await examine(rollout, agent, mayAsk).catch((error: unknown): AgentStep => {
+        return {
+          is: 'failed',
+          failure: 'failed',
+          problem: error instanceof Error ? error.message : String(error),
+        }
+      })
+      if (step.is === 'waiting') {
+        waiting += 1
+        continue
+      }
+      const { is: _, ...outcome } = step
+      await store.setAgent(agent, step.is === 'done' ? { done: 1 } : outcome)
+      changed(rollout.id)
+      if (step.is === 'failed') failures.push(sentence(agent, step))
     }
-    return isOver ? { reason: `${agent.agentId} did not come back with ${version} in time` } : 'waiting'
+    return { waiting, failures }
   }
 
   const step = async (rollout: Rollout): Promise<void> => {
-    const all = await agentsOf(rollout.id)
-    const due = all.filter(({ stage, done }) => stage === rollout.stage && done === 0)
-    let waiting = 0
-    for (const agent of due) {
-      const found = await look(rollout, agent).catch((error: unknown) => ({
-        reason: `${agent.agentId}: ${error instanceof Error ? error.message : String(error)}`,
-      }))
-      if (found === 'waiting') waiting += 1
-      else if (found === 'done') await setAgent(agent, { done: 1 })
-      else return end(rollout, 'halted', found.reason)
-    }
+    const { waiting, failures } = await settle(rollout, true)
+    const [first] = failures
+    if (first !== undefined)
+      return end(rollout, failures.length === 1 ? first : `${first} (and ${failures.length - 1} more)`)
     if (waiting > 0) return
-    const last = Math.max(...all.map(({ stage }) => stage))
-    if (rollout.stage >= last) return end(rollout, 'done', null)
-    await set(rollout.id, { stage: rollout.stage + 1, stageStartedAt: now() })
-    return step({ ...rollout, stage: rollout.stage + 1, stageStartedAt: now() })
+    const stages = (await store.counts([rollout.id])).get(rollout.id) ?? []
+    if (rollout.stage >= stages.length - 1) return end(rollout, null)
+    const next = { stage: rollout.stage + 1, stageStartedAt: now() }
+    await store.set(rollout.id, next)
+    changed(rollout.id)
+    return step({ ...rollout, ...next })
   }
 
-  let turn: Promise<void> = Promise.resolve()
-  const running = () => db.selectFrom('rollouts').selectAll().where('state', '=', 'running').execute()
   const read = async (id: string): Promise<RolloutView | undefined> => {
-    const found = await db.selectFrom('rollouts').selectAll().where('id', '=', id).executeTakeFirst()
-    if (!found) return undefined
-    return { ...found, agents: (await agentsOf(id)).map(({ rolloutId: _, ...agent }) => agent) }
+    const found = await store.read(id)
+    return found && { ...found, agents: (await store.agents(id)).map(({ rolloutId: _, ...agent }) => agent) }
   }
+
+  let turn: Promise<unknown> = Promise.resolve()
+  /** One deed at a time: no step overwrites a halt. */
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const result = turn.catch(() => undefined).then(act)
+    turn = result
+    return result
+  }
+  let next: Promise<void> | undefined
+  /** A burst of hints is one look: whoever asks while one waits shares it. */
   const advance = (): Promise<void> => {
-    turn = turn
-      .catch(() => undefined)
-      .then(async () => {
-        for (const rollout of await running()) await step(rollout)
-      })
-    return turn
+    next ??= inTurn(async () => {
+      next = undefined
+      const [running] = await store.running()
+      if (running) return step(running)
+      const [newest] = await store.newest(1)
+      if (newest && newest.state !== 'done') await settle(newest, false)
+    })
+    return next
+  }
+  const expectNone = async (): Promise<void> => {
+    const [running] = await store.running()
+    if (running) throw rolloutError('FLT_ROLLOUT_RUNNING', { id: running.id })
+  }
+  /** Whoever is being asked this moment is the last one. */
+  const interrupt = async (id: string, act: () => Promise<void>): Promise<void> => {
+    interrupted.add(id)
+    await inTurn(act).finally(() => interrupted.delete(id))
   }
 
   return {
+    store,
     read,
     advance,
-    isRunning: async () => (await running()).length > 0,
-    list: () => db.selectFrom('rollouts').selectAll().orderBy('createdAt', 'desc').limit(shown).execute(),
-    async create({ version, agents, stages, stageMinutes, by }) {
+    async create({ kind = 'update', version, agents, stages, stageMinutes, by }) {
       const id = randomUUID()
       const stageOf = stagesOf(agents, stages)
-      const row = {
-        ...{ id, version, state: 'running' as const, reason: null, stage: 0, stageStartedAt: now() },
-        ...{ stageMinutes, createdAt: now(), createdBy: by },
-      }
-      const members = agents.map((agentId, index) => ({
-        ...{ rolloutId: id, agentId, stage: stageOf[index] ?? 0, commandId: null, tries: 0, done: 0 },
-      }))
-      await database.write([
-        db.insertInto('rollouts').values(row).compile(),
-        ...members.map((member) => db.insertInto('rollout_agents').values(member).compile()),
-      ])
+      await inTurn(async () => {
+        await expectNone()
+        await store.add(
+          {
+            ...{ id, kind, version, state: 'running', reason: null, stage: 0, stageStartedAt: now() },
+            ...{ stageMinutes, createdAt: now(), createdBy: by, stages: JSON.stringify(stages) },
+            ...{ haltedBy: null, endedAt: null },
+          },
+          agents.map((agentId, index) => ({
+            ...{ rolloutId: id, agentId, stage: stageOf[index] ?? 0, commandId: null, tries: 0, done: 0 },
+            ...{ failure: null, problem: null },
+          })),
+        )
+      })
+      changed(id)
       await advance()
       const made = await read(id)
       if (!made) throw new Error('The rollout was not kept.')
       return made
     },
-    async halt(id, reason) {
-      const found = await read(id)
-      if (found?.state === 'running') await end(found, 'halted', reason)
-    },
+    halt: (id, by) =>
+      interrupt(id, async () => {
+        const found = await store.read(id)
+        if (found?.state !== 'running') return
+        await store.set(id, { haltedBy: by })
+        await end(found, `halted by ${by}`)
+      }),
+    stop: (id) =>
+      interrupt(id, async () => {
+        const found = await store.read(id)
+        if (found?.state !== 'running' && found?.state !== 'halted')
+          throw rolloutError('FLT_ROLLOUT_ENDED', { id, state: found?.state })
+        await store.set(id, { state: 'stopped', endedAt: now() })
+        changed(id)
+      }),
     async resume(id) {
-      const agents = (await agentsOf(id)).filter(({ done }) => done === 0)
-      await database.write([
-        ...agents.map(({ agentId, tries }) =>
-          db
-            .updateTable('rollout_agents')
-            .set({ commandId: null, tries: tries + 1 })
-            .where('rolloutId', '=', id)
-            .where('agentId', '=', agentId)
-            .compile(),
-        ),
-        db
-          .updateTable('rollouts')
-          .set({ state: 'running', reason: null, stageStartedAt: now() })
-          .where('id', '=', id)
-          .where('state', '=', 'halted')
-          .compile(),
-      ])
+      await inTurn(async () => {
+        await expectNone()
+        const found = await store.read(id)
+        if (found?.state !== 'halted') throw rolloutError('FLT_ROLLOUT_ENDED', { id, state: found?.state })
+        await store.reopen(id, now())
+        changed(id)
+      })
       await advance()
     },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
   }
+}
+
+function sentence(
+  { agentId }: RolloutAgent,
+  { failure, problem }: { failure: string; problem: string },
+): string {
+  return failure === 'late' ? `${agentId} ${problem}` : `${agentId}: ${problem}`
 }

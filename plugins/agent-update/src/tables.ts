@@ -1,11 +1,15 @@
 import type { Migration } from '@fleetupdate/sdk'
 
-export type RolloutState = 'running' | 'halted' | 'done'
+/** `halted` can go on; `done` and `stopped` are ends. */
+export type RolloutState = 'running' | 'halted' | 'done' | 'stopped'
+/** To the offered release, or from a release back to the one before it. */
+export type RolloutKind = 'update' | 'back'
 
 export interface RolloutTables {
-  /** Times are ISO 8601. `stage` counts from 0. */
+  /** Times are ISO 8601. `stage` counts from 0. `version`: the one to come to or, of `back`, the one to leave. `stages`: the sizes asked for, JSON. */
   rollouts: {
     id: string
+    kind: RolloutKind
     version: string
     state: RolloutState
     reason: string | null
@@ -14,8 +18,11 @@ export interface RolloutTables {
     stageMinutes: number
     createdAt: string
     createdBy: string
+    stages: string | null
+    haltedBy: string | null
+    endedAt: string | null
   }
-  /** `tries` makes a new command of a second try. */
+  /** `tries` makes a new command of a second try. `failure`: the state its command ended in, or `late`; `problem` the sentence. */
   rollout_agents: {
     rolloutId: string
     agentId: string
@@ -23,6 +30,8 @@ export interface RolloutTables {
     commandId: string | null
     tries: number
     done: number
+    failure: string | null
+    problem: string | null
   }
 }
 
@@ -53,6 +62,19 @@ export const migrations: readonly Migration[] = [
         .addColumn('done', 'integer', (column) => column.notNull())
         .addPrimaryKeyConstraint('rollout_agents_pk', ['rolloutId', 'agentId'])
         .execute()
+    },
+  },
+  {
+    name: '0002-outcomes',
+    async up(db) {
+      await db.schema
+        .alterTable('rollouts')
+        .addColumn('kind', 'text', (column) => column.notNull().defaultTo('update'))
+        .execute()
+      for (const name of ['stages', 'haltedBy', 'endedAt'])
+        await db.schema.alterTable('rollouts').addColumn(name, 'text').execute()
+      for (const name of ['failure', 'problem'])
+        await db.schema.alterTable('rollout_agents').addColumn(name, 'text').execute()
     },
   },
 ]

@@ -1,5 +1,4 @@
 import { defineFleetActions } from '@fleetupdate/sdk/panel'
 
-export default defineFleetActions([
-  { label: 'install', icon: 'circle-fading-arrow-up', command: 'agent-update.install', input: {} },
-])
+// Also for one agent: the page knows what is offered, and shows how it goes.
+export default defineFleetActions([{ label: 'install', icon: 'circle-fading-arrow-up', page: true }])

@@ -9,6 +9,7 @@ export default definePanel(
     icon: 'circle-fading-arrow-up',
     messages: { en, fr },
     slots: {
+      page: () => import('./RolloutPage.vue'),
       'fleet.summary': () => import('./fleet-summary.ts'),
       'fleet.action': () => import('./fleet-actions.ts'),
     },
