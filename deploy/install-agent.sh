@@ -375,6 +375,7 @@ main() {
   need tar=tar gzip=gzip sha256sum=coreutils
   room /opt 350
   room /var/lib 100
+  room /var/tmp 150
   HERE=$(own_folder)
   FROM=$(current_of agent)
   obtain

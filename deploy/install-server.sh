@@ -371,6 +371,7 @@ main() {
   need tar=tar gzip=gzip sha256sum=coreutils
   room /opt 500
   room /var/lib 200
+  room /var/tmp 250
   HERE=$(own_folder)
   FROM=$(current_of server)
   obtain
@@ -602,11 +603,18 @@ start() {
     link_program
     return 0
   fi
-  if systemctl is-active --quiet orchestrator-server.service; then
-    say "Stopping the server …"
-    systemctl stop orchestrator-server.service
-    undo_later 'systemctl start orchestrator-server.service'
-  fi
+  RAN=
+  state=$(systemctl is-active orchestrator-server.service 2>/dev/null || true)
+  [ "$state" != active ] || RAN=1
+  case "$state" in
+    inactive | failed | unknown | '') ;;
+    *)
+      # Also one that keeps starting over must not run while its data is copied.
+      say "Stopping the server …"
+      systemctl stop orchestrator-server.service
+      undo_later 'systemctl start orchestrator-server.service'
+      ;;
+  esac
   [ "$FROM" = "$VERSION" ] || keep_data
   install_units "$target"
   if [ -n "$FROM" ]; then undo_later "switch_to server '$FROM'"; else undo_later 'rm -f /opt/orchestrator/server/current'; fi
@@ -630,10 +638,16 @@ keep_data() {
   room "$DATA" $((size + 100))
   say "Copying the data ($size MB), in case the new version does not start …"
   before=/var/lib/.orchestrator-server-before
-  rm -rf "$before"
+  if [ -d "$before" ] && [ -z "$RAN" ]; then
+    kept=/var/lib/orchestrator-server-before-$(date +%Y%m%dT%H%M%S)
+    mv "$before" "$kept"
+    warn "An update was cut off before, and the server does not run since. The data from before that update is kept in $kept."
+  fi
+  rm -rf "$before" "$before.part"
+  undo_later "rm -rf '$before.part'"
+  cp -a --reflink=auto "$DATA" "$before.part"
+  mv "$before.part" "$before"
   undo_later "rm -rf '$DATA' && mv '$before' '$DATA'"
-  cp -a --reflink=auto "$DATA" "$before"
-  BEFORE=$before
 }
 
 # Ready, in this version, by the server's own word: no curl is needed. A service that keeps dying is not waited for.
@@ -669,7 +683,7 @@ link_program() {
 }
 
 tell() {
-  rm -rf "${BEFORE:-/nonexistent}"
+  rm -rf /var/lib/.orchestrator-server-before /var/lib/.orchestrator-server-before.part
   address=$(env_value PUBLIC_URL)
   say "FleetUpdate $VERSION runs: ${address:-http://$(hostname):$PORT_USED}"
   if [ -n "$SHOW_PASSWORD" ]; then say "Log in as \"$UI_USER\" with the password $UI_PASSWORD (it is in $ENV_FILE)."; fi
@@ -683,13 +697,13 @@ uninstall() {
   rm -f /etc/systemd/system/orchestrator-server.service /usr/local/bin/fleetupdate
   systemctl daemon-reload
   systemctl reset-failed orchestrator-server.service 2>/dev/null || true
-  rm -rf /opt/orchestrator/server /var/lib/.orchestrator-server-before
+  rm -rf /opt/orchestrator/server /var/lib/.orchestrator-server-before /var/lib/.orchestrator-server-before.part
   if [ ! -e /opt/orchestrator/agent/current ]; then rm -rf /opt/orchestrator/node; fi
   if [ -z "$PURGE" ]; then
     say "Removed. These stay: $ENV_FILE, /etc/orchestrator-server (master key), $DATA. With --purge they go too."
     return 0
   fi
-  rm -rf "$ENV_FILE" /etc/orchestrator-server "$DATA" /var/lib/orchestrator-release
+  rm -rf "$ENV_FILE" /etc/orchestrator-server "$DATA" /var/lib/orchestrator-server-before-* /var/lib/orchestrator-release
   rmdir /opt/orchestrator 2>/dev/null || true
   if [ ! -e /opt/orchestrator/agent/current ] && [ ! -d /var/lib/orchestrator-agent ]; then
     userdel orchestrator 2>/dev/null || true

@@ -106,6 +106,18 @@ describe.skipIf(problem !== undefined)('an installation that cannot succeed', ()
     nothingOn(vm)
   })
 
+  test.each([
+    ['/opt', 350],
+    ['/var/tmp', 150],
+  ])('with a full disk at %s says how much is needed', (folder, megabytes) => {
+    vm.paste(`mount -t tmpfs -o size=30m tmpfs ${folder}`)
+    expect(installAgent('sh /root/agent.sh')).toMatch(
+      new RegExp(`^1: .*${folder} has \\d+ MB free; ${megabytes} MB are needed. Free some space`, 's'),
+    )
+    vm.paste(`umount ${folder}`)
+    nothingOn(vm)
+  })
+
   test('with a name that does not fit says how it must look', () => {
     expect(installAgent('sh /root/agent.sh', { AGENT_ID: 'a b; reboot' })).toMatch(
       /^1: .*does not fit: use 1 to 64/s,

@@ -150,6 +150,16 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
     expect(second.run(['ls', '/opt/orchestrator/node']).stdout).toMatch(/^\d+\.\d+\.\d+-x64\n$/)
   })
 
+  test('the systemd of each machine judges the units as within the bars', () => {
+    const exposure = (machine: Machine, unit: string): number => {
+      const { stdout } = machine.run(['systemd-analyze', 'security', '--no-pager', unit])
+      return Number(/Overall exposure level for \S+: (\d+\.\d+)/.exec(stdout)?.[1] ?? Number.NaN)
+    }
+    expect(exposure(server, 'orchestrator-server.service')).toBeLessThanOrEqual(1.5)
+    for (const machine of [vm, second])
+      expect(exposure(machine, 'orchestrator-agent.service')).toBeLessThanOrEqual(1.5)
+  })
+
   test('its real updates are seen, and one is taken while the package restarts the agent', async () => {
     await vm.root.installPackage('fleet-demo', '1.0')
     await vm.root.offer('fleet-demo', '2.0', {
