@@ -8,6 +8,9 @@ import { endRunning, runFault } from './run-fault.ts'
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void endRunning().finally(() => process.exit(130)))
 
+// What fails before its fault waits for it is heard of when it does; it must not take the other faults along.
+process.on('unhandledRejection', (error) => note(`Meanwhile: ${String(error)}`))
+
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
