@@ -63,8 +63,13 @@ function mergeRows(before: string, table: string): string {
   return [head, line, ...kept].join('\n')
 }
 
+/** A line that fits into a cell, without the folders of this machine. */
+function shown(cell: string): string {
+  const [line = ''] = cell.replaceAll(`${repository}/`, '').split('\n', 1)
+  return line.replaceAll('|', '\\|').slice(0, 400)
+}
+
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.split('\n', 1)[0]?.replaceAll('|', '\\|').slice(0, 400)).join(' | ')} |`
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => shown(cell)).join(' | ')} |`
   return [line(heads), `|${' --- |'.repeat(heads.length)}`, ...rows.map(line)].join('\n')
 }

@@ -56,7 +56,10 @@ export interface RigOptions {
   readonly port?: number
 }
 
-/** Starts a server in the fault's folder, without agents. */
+/** The server did not come up at all: whatever was to be tried was not, and no break was shown to be noticed. */
+export class NoFleet extends Error {}
+
+/** Starts a server in the fault's folder, without agents; throws {@link NoFleet}. */
 export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig> {
   const { env = {}, dataDir = join(lab.folder, 'data') } = options
   mkdirSync(join(dataDir, 'plugins'), { recursive: true, mode: 0o700 })
@@ -68,6 +71,8 @@ export async function startRig(lab: Lab, options: RigOptions = {}): Promise<Rig>
     env,
     dataDir,
     ...(options.port === undefined ? {} : { port: options.port }),
+  }).catch((error: unknown) => {
+    throw new NoFleet(String(error))
   })
   lab.onEnd(() => fleet.server.kill('SIGKILL'))
   const rig: Rig = {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { copyBuild } from './build.ts'
 import type { Fault, Lab, Size, Verdict } from './fault.ts'
 import { createRandom } from './random.ts'
+import { NoFleet } from './rig.ts'
 
 export interface FaultOptions {
   readonly size: Size
@@ -41,6 +42,7 @@ export async function runFault(
     }
     verdict = await fault.run(lab)
   } catch (error) {
+    if (error instanceof NoFleet && manner === 'sabotaged') throw error
     verdict = { passed: false, reached: error instanceof Error ? error.message : String(error) }
     note(error instanceof Error ? (error.stack ?? '') : '')
   }
