@@ -169,8 +169,9 @@ export async function runAgent(
       facts.opened(welcome.factRevision)
       dispatcher.opened()
       const at = new Date().toISOString()
-      const { serverUrl, stateDir } = config
-      void writeCheckedIn(stateDir, { version: installation.version, at, serverUrl }, log)
+      const { serverUrl, stateDir, ca } = config
+      const checkedIn = { version: installation.version, at, serverUrl, ...(ca === undefined ? {} : { ca }) }
+      void writeCheckedIn(stateDir, checkedIn, log)
     },
     received(frame) {
       if (frame.type === 'ack' && frame.facts !== undefined) facts.acknowledged(frame.facts)

@@ -14,6 +14,8 @@ export interface CheckedIn {
   /** ISO 8601. */
   readonly at: string
   readonly serverUrl: string
+  /** PEM of the authorities of agent.ca_file, for whoever asks that server on this machine. */
+  readonly ca?: string
 }
 
 const check = createCheck(CheckedInFile)

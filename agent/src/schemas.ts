@@ -37,6 +37,7 @@ export const CheckedInFile = Type.Object({
   version: Type.String({ maxLength: 64 }),
   at: Type.String({ maxLength: 40 }),
   serverUrl: Type.String({ maxLength: 1024 }),
+  ca: Type.Optional(Type.String({ maxLength: 262_144 })),
 })
 
 /** One slot of session-ticket; the higher turn is the newer. */

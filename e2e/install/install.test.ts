@@ -237,6 +237,28 @@ describe.skipIf(problem !== undefined)('on clean machines', () => {
     expect(await client.finished(running.id)).toMatchObject({ state: 'succeeded' })
   }, 300_000)
 
+  test('both go back to what ran before, when an operator says so', async () => {
+    const ids = ['vm-01', 'vm-02']
+    await client.until('what ran before', async () => {
+      const agents = await Promise.all(ids.map((id) => client.agent(id)))
+      return agents.every((agent) => agent?.facets['agent-update.before'] === '0.9.1')
+    })
+    const { body } = await client.request<{ items: Rollout[] }>('GET', '/api/plugins/agent-update/rollouts')
+    const back = await client.request<Rollout>(
+      'POST',
+      `/api/plugins/agent-update/rollouts/${body.items[0]?.id}/back`,
+    )
+    expect(back).toMatchObject({ status: 201, body: { kind: 'back', version: '0.9.4' } })
+    expect(await ended(back.body.id)).toMatchObject({ state: 'done', reason: null })
+    for (const [id, machine] of [
+      ['vm-01', vm],
+      ['vm-02', second],
+    ] as const) {
+      await online(id, '0.9.1')
+      expect(machine.run(['readlink', '/opt/orchestrator/agent/previous']).stdout).toBe('0.9.4\n')
+    }
+  }, 300_000)
+
   test('uninstalled, nothing is left but what is said', () => {
     expect(vm.paste('sh /opt/orchestrator/agent/current/install.sh --uninstall').stdout).toContain(
       'These stay: /etc/orchestrator-agent',

@@ -1,14 +1,21 @@
 import { createHash } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import type { Server } from './state.ts'
 
 const patienceMs = 60_000
 
-/** A file of the server, whole and within a limit. Nothing is believed of it: root's updater judges all of it by its signature. */
-export function get(url: string, limit: number, signal: AbortSignal): Promise<Buffer> {
+/** A file below `/install` of the server, whole and within a limit. Nothing is believed of it: root's updater judges all of it by its signature. */
+export function get(
+  server: Server,
+  path: string,
+  { limit, signal }: { readonly limit: number; readonly signal: AbortSignal },
+): Promise<Buffer> {
+  const url = `${server.url}/install/${path}`
   return new Promise((resolve, reject) => {
     const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
+      ...(server.ca === undefined ? {} : { ca: server.ca }),
     })
     request.once('error', (error) => reject(new Error(`${url} cannot be fetched: ${error.message}`)))
     request.once('response', (response) => {

@@ -1,5 +1,10 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { testExecutor } from '@fleetupdate/sdk/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import executor from './index.ts'
@@ -108,6 +113,40 @@ describe('the release of a machine', () => {
       hindrance: expect.stringContaining('not installed by the installer'),
     })
   })
+
+  test.skipIf(!existsSync('/usr/bin/openssl'))(
+    'is asked for over TLS by the authority that the agent trusts, also below a path',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'offer-'))
+      const [keyFile, certFile] = [join(dir, 'key'), join(dir, 'cert')]
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
+      const subject = ['-subj', '/CN=own', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '1']
+      execFileSync('openssl', ['req', '-x509', ...key, ...subject, '-out', certFile], { stdio: 'pipe' })
+      const ca = readFileSync(certFile, 'utf8')
+      const secure = createTlsServer({ key: readFileSync(keyFile), cert: ca }, (request, response) => {
+        asked.push(request.url ?? '')
+        response.end(offered)
+      })
+      await new Promise<void>((done) => secure.listen(0, '127.0.0.1', done))
+      const serverUrl = `https://127.0.0.1:${(secure.address() as AddressInfo).port}/fleet`
+      const at = (more: object) => ({
+        '/var/lib/orchestrator-agent/checked-in.json': JSON.stringify({
+          ...{ serverUrl, at: String(++welcomes) },
+          ...more,
+        }),
+      })
+      const offer = async (more: object) =>
+        (await testExecutor(executor, { files: machine('1.0', at(more)) })).facts.release
+      try {
+        expect(await offer({})).toMatchObject({ offered: null, hindrance: null })
+        expect(await offer({ ca })).toMatchObject({ offered: '2.0', newer: true })
+        expect(asked).toEqual(['/fleet/install/release.json'])
+      } finally {
+        secure.close()
+        rmSync(dir, { recursive: true })
+      }
+    },
+  )
 
   test('is asked for once a welcome, not once a round', async () => {
     const files = machine('1.0')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CommandContext } from '@fleetupdate/sdk/executor'
 import { get, sha256 } from './fetch.ts'
-import { hindranceOf, lastOf, parse, readOffered, serverUrl, versionBefore } from './state.ts'
+import { hindranceOf, lastOf, parse, readOffered, serverOf, versionBefore } from './state.ts'
 
 const incoming = '/var/lib/orchestrator-agent/update'
 const outcomeFile = '/var/lib/orchestrator-helper/update-outcome.json'
@@ -88,9 +88,10 @@ async function fetchRelease(
   { archive, json }: Awaited<ReturnType<typeof readOffered>>,
   context: CommandContext,
 ): Promise<void> {
-  const base = `${await serverUrl(context)}/install`
-  const signature = await get(`${base}/release.sig`, 1024, context.signal)
-  const bytes = await get(`${base}/files/${archive.name}`, archiveBytes, context.signal)
+  const server = await serverOf(context)
+  const { signal } = context
+  const signature = await get(server, 'release.sig', { limit: 1024, signal })
+  const bytes = await get(server, `files/${archive.name}`, { limit: archiveBytes, signal })
   if (sha256(bytes) !== archive.sha256) context.fail('The archive did not arrive whole. Try again.')
   await rm(incoming, { recursive: true, force: true })
   await mkdir(incoming, { mode: 0o700 })

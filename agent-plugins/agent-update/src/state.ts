@@ -66,7 +66,10 @@ export async function hindranceOf({ exists }: ExecutorContext): Promise<string |
 
 /** The release that the server hands out. */
 export async function readOffered(context: ExecutorContext): Promise<Offered> {
-  const json = await get(`${await serverUrl(context)}/install/release.json`, statementBytes, context.signal)
+  const json = await get(await serverOf(context), 'release.json', {
+    limit: statementBytes,
+    signal: context.signal,
+  })
   const value = parse(json.toString('utf8'))
   const { version, counter, archive } = value ?? {}
   if (typeof version !== 'string' || typeof counter !== 'number' || !isArchive(archive))
@@ -74,11 +77,18 @@ export async function readOffered(context: ExecutorContext): Promise<Offered> {
   return { version: version.slice(0, 64), counter, archive, json }
 }
 
+export interface Server {
+  readonly url: string
+  /** PEM of the authorities that its certificate may be of; absent: the usual ones. */
+  readonly ca?: string
+}
+
 /** Where the agent was let in. */
-export async function serverUrl({ readFile }: ExecutorContext): Promise<string> {
-  const found = parse(await readFile(checkedIn))?.serverUrl
-  if (typeof found === 'string' && /^https?:\/\/[^/?#@\s]+$/.test(found)) return found
-  throw new Error('This agent has not reached its server yet.')
+export async function serverOf({ readFile }: ExecutorContext): Promise<Server> {
+  const { serverUrl, ca } = parse(await readFile(checkedIn)) ?? {}
+  if (typeof serverUrl !== 'string' || !/^https?:\/\/[^/?#@\s]+(\/[\w.~-]+)*$/.test(serverUrl))
+    throw new Error('This agent has not reached its server yet.')
+  return { url: serverUrl, ...(typeof ca === 'string' ? { ca } : {}) }
 }
 
 export function parse(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
