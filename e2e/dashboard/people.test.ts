@@ -1,4 +1,4 @@
-import { startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
+import { logIn as newClient, startTestFleet, type TestFleet } from '@fleetupdate/sdk/testing'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accessibilityProblems } from './axe.ts'
@@ -175,23 +175,28 @@ describe.skipIf(problem !== undefined)('people', () => {
   })
 
   test('see the audit grow while they look, and what they opened stays open', async () => {
-    const { client } = fleet
+    // The client of the fleet was signed out above, with all others.
+    const client = await newClient(fleet.url, 'admin', 'a password for tests')
     const { page, close } = await open('/audit')
     const rows = page.locator('.rows > li')
     await rows.first().locator('.line').click()
-    await rows.first().locator('.details').waitFor()
     const opened = await page.locator('.details .hash').innerText()
-    const password = 'a password for tests'
-    await client.request('POST', '/api/users', { name: 'katherine', role: 'viewer', password })
+    const made = await client.request<{ id: string }>('POST', '/api/users', {
+      name: 'katherine',
+      role: 'viewer',
+      password: 'a password for tests',
+    })
     const katherines = rows.locator('.target', { hasText: /^katherine$/ })
     await katherines.first().waitFor()
-    await client.request('DELETE', '/api/users/katherine')
+    await client.request('DELETE', `/api/users/${made.body.id}`)
     await katherines.nth(1).waitFor()
     expect(await page.locator('.details .hash').allInnerTexts()).toEqual([opened])
     await page.goto(`${fleet.url}/audit?outcome=refused`)
-    await page.waitForSelector('h1')
+    const refused = page.locator('.rows > li.refused')
+    await refused.first().waitFor()
+    const count = await refused.count()
     await client.request('GET', '/api/users', undefined, { authorization: 'Bearer nobody' })
-    await page.locator('.rows > li.refused').first().waitFor()
+    await refused.nth(count).waitFor()
     expect(await page.locator('.rows > li:not(.refused)').count()).toBe(0)
     await close()
   })

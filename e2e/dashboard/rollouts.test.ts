@@ -22,6 +22,12 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
   const hosts = new Map<string, ReleaseHost>()
   const host = (id: string): ReleaseHost => hosts.get(id) as ReleaseHost
   const versions = () => Object.fromEntries([...hosts].map(([id, one]) => [id, one.installed()]))
+  /** The card of the rollout that is shown in full. */
+  const stands = (title: string, state: string) =>
+    page
+      .locator('section.card', { has: page.getByRole('heading', { name: title, exact: true }) })
+      .getByText(state, { exact: true })
+      .waitFor()
   const button = (name: string) => page.getByRole('button', { name, exact: true })
 
   beforeAll(async () => {
@@ -118,6 +124,8 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
     await page.locator('code', { hasText: `Back to 1.0.0: ${fault}` }).waitFor()
     const stages = page.getByRole('list', { name: 'Stages of this rollout' }).getByRole('listitem')
     await stages.nth(1).getByText('0 of 2 through · 1 failed · 1 at it').waitFor()
+    await page.getByRole('img', { name: /^2\.0\.0: 1 agent, / }).waitFor()
+    expect(await button('Start the rollout').count()).toBe(0)
     await inspect('halted')
     letDbGo()
     await stages.nth(1).getByText('1 of 2 through · 1 failed').waitFor()
@@ -158,7 +166,7 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
   test('goes on when the fault is mended, to the last agent', async () => {
     host('db-02').fault = undefined
     await button('Go on').click()
-    await page.getByText('Done', { exact: true }).first().waitFor()
+    await stands('Update to 2.0.0', 'Done')
     expect(new Set(Object.values(versions()))).toEqual(new Set(['2.0.0']))
     await page.getByRole('img', { name: /^2\.0\.0: 6 agents, / }).waitFor()
     await page.getByText('Every agent runs what is available').waitFor()
@@ -169,10 +177,9 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
     await button('Roll back').click()
     await page.getByText('Put 6 agents back from 2.0.0?').waitFor()
     await page.locator('dialog').getByRole('button', { name: 'Roll back' }).click()
-    await page.getByRole('heading', { name: 'Back from 2.0.0' }).waitFor()
-    await page.getByText('Done', { exact: true }).first().waitFor()
+    await stands('Back from 2.0.0', 'Done')
     expect(versions()).toMatchObject({ 'db-01': '1.1.0', 'db-02': '1.0.0', 'web-04': '1.1.0' })
-    expect(await page.locator('tbody tr').count()).toBe(2)
+    expect(await page.getByRole('list', { name: 'Earlier rollouts' }).getByRole('listitem').count()).toBe(2)
     await page.getByRole('link', { name: 'Open: Update to 2.0.0' }).click()
     await page.getByRole('heading', { name: 'Update to 2.0.0' }).waitFor()
   })
@@ -188,7 +195,7 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
     await page.getByText('Halted by admin').waitFor()
     await button('Stop').click()
     await page.locator('dialog').getByRole('button', { name: 'Stop' }).click()
-    await page.getByText('Stopped', { exact: true }).first().waitFor()
+    await stands('Update to 2.0.0', 'Stopped')
     letDbGo()
     await page.getByText('1 of 1 through').waitFor()
   })
