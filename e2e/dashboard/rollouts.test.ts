@@ -200,6 +200,20 @@ describe.skipIf(problem !== undefined)('the page of agent updates', () => {
     await page.getByText('1 of 1 through').waitFor()
   })
 
+  test('says where the server does not answer, and shows all of it again when it does', async () => {
+    const cut = await visit(browser, fleet, { locale: 'fr-FR' })
+    await logIn(cut.page)
+    await cut.page.route('**/api/plugins/agent-update/**', (route) => route.abort())
+    await cut.page.goto(fleet.url + path)
+    await cut.page.getByText('Le serveur ne répond pas').waitFor()
+    await inspect('no answer', cut.page)
+    await cut.page.unroute('**/api/plugins/agent-update/**')
+    await cut.page.getByRole('button', { name: 'Réessayer' }).click()
+    await cut.page.getByRole('list', { name: 'Déploiements précédents' }).waitFor()
+    await cut.page.getByText('Le serveur ne répond pas').waitFor({ state: 'detached' })
+    await cut.close()
+  })
+
   test('names who cannot be updated, before anything begins', async () => {
     await page.goto(`${fleet.url}${path}?agents=dev-box`)
     await page.getByText('for the chosen agent').waitFor()
