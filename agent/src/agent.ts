@@ -111,6 +111,7 @@ export async function runAgent(
         excludes: async (packageName) => (await policy.excluder())(packageName),
       }),
     outbox,
+    clock,
     log,
     signal,
   })

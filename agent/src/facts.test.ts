@@ -1,6 +1,7 @@
 import type { ExecutorContext } from '@fleetupdate/sdk'
 import type { AgentFrameOf, FactItem } from '@fleetupdate/sdk/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createServerClock } from './clock.ts'
 import type { Outbox } from './connection.ts'
 import { createExecutorContext } from './executor-context.ts'
 import type { HostedExecutor } from './executor-host.ts'
@@ -11,6 +12,7 @@ import { createPrivilegedWay } from './privilege/privilege.ts'
 type Source = ((context: ExecutorContext) => unknown) | { everySeconds: number; collect: () => unknown }
 
 const log = createLog(() => undefined, { least: 'error' })
+const clock = createServerClock()
 let stop: AbortController
 let sent: FactItem[]
 let outbox: { online: boolean } & Outbox
@@ -58,6 +60,7 @@ function facts(sources: Record<string, Source>): Facts {
         excludes: async () => false,
       }),
     outbox,
+    clock,
     log,
     signal: stop.signal,
     collectorTimeoutMs: 100,
@@ -76,6 +79,17 @@ describe('facts', () => {
       [1, 1],
       [2, 2],
     ])
+  })
+
+  test('tell when they were observed by the clock of the server, also those from before it was known', async () => {
+    outbox.online = false
+    const round = facts({ number: () => 7 })
+    await round.refresh('demo')
+    clock.sync('2001-01-01T00:00:10.000Z')
+    outbox.online = true
+    round.opened(0)
+    const at = sent.map(({ observedAt }) => observedAt)
+    expect(at).toEqual([expect.stringMatching(/^2001-01-01T00:00:(09|10)/)])
   })
 
   test('go on above what the server knows, and are sent again until it has them', async () => {

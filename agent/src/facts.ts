@@ -4,6 +4,7 @@ import type { ExecutorContext, FactSource, Log } from '@fleetupdate/sdk'
 import { canonicalJson, type FactItem } from '@fleetupdate/sdk/protocol'
 import { pause } from './backoff.ts'
 import { type Check, createCheck } from './check.ts'
+import type { ServerClock } from './clock.ts'
 import type { Outbox } from './connection.ts'
 import { agentError, describeError } from './errors.ts'
 import type { HostedExecutor } from './executor-host.ts'
@@ -15,6 +16,8 @@ export interface FactsOptions {
   readonly intervalMs: number
   context(executor: HostedExecutor, signal: AbortSignal): ExecutorContext
   readonly outbox: Outbox
+  /** The server's clock: the one of the machine may be wrong by years, and with it the age of every fact. */
+  readonly clock: Pick<ServerClock, 'nowMs'>
   readonly log: Log
   readonly signal: AbortSignal
   readonly collectorTimeoutMs?: number
@@ -41,7 +44,7 @@ interface Fact {
   readonly check: Check<unknown>
   collectedAtMs: number
   collecting: boolean
-  value: { readonly hash: string; readonly parsed: unknown; readonly observedAt: string } | undefined
+  value: { readonly hash: string; readonly parsed: unknown; readonly atMs: number } | undefined
   error: string | undefined
   /** What the server has durably, in comparable form. */
   stored: string | undefined
@@ -51,7 +54,7 @@ interface Fact {
 
 /** The facts of the executors that loaded. Values live in memory alone: after a restart all are observed and sent anew. */
 export function createFacts(options: FactsOptions): Facts {
-  const { outbox, log, signal, collectorTimeoutMs = 30_000 } = options
+  const { outbox, clock, log, signal, collectorTimeoutMs = 30_000 } = options
   let groups: readonly { readonly executor: HostedExecutor; readonly facts: readonly Fact[] }[] = []
   let all: readonly Fact[] = []
   let revision = 0
@@ -121,7 +124,7 @@ export function createFacts(options: FactsOptions): Facts {
       if (content === undefined || content === fact.stored || content === fact.sent?.content) continue
       revision += 1
       fact.sent = { content, revision }
-      const item = itemOf(fact, revision)
+      const item = itemOf(fact, revision, clock)
       bytes += JSON.stringify(item).length * 1.5
       if (items.length > 0 && (bytes > frameBytes || items.length >= frameItems)) send()
       items.push(item)
@@ -200,7 +203,7 @@ function observed(value: unknown, check: Check<unknown>): Fact['value'] {
   const problem = check.problem(parsed)
   if (problem !== undefined) throw agentError('FLT_FACT_INVALID', { problem })
   const hash = createHash('sha256').update(canonicalJson(parsed)).digest('base64')
-  return { hash, parsed, observedAt: new Date().toISOString() }
+  return { hash, parsed, atMs: performance.now() }
 }
 
 /** Equal where the server need not be told; undefined where nothing is known yet. */
@@ -208,13 +211,18 @@ function contentOf({ value, error }: Fact): string | undefined {
   return value === undefined && error === undefined ? undefined : `${error ?? ''}\n${value?.hash ?? ''}`
 }
 
-function itemOf({ plugin, name, value, error }: Fact, revision: number): FactItem {
+function itemOf(
+  { plugin, name, value, error }: Fact,
+  revision: number,
+  clock: Pick<ServerClock, 'nowMs'>,
+): FactItem {
+  const ageMs = value === undefined ? 0 : performance.now() - value.atMs
   return {
     plugin,
     fact: name,
     ...(value === undefined ? {} : { value: value.parsed }),
     ...(error === undefined ? {} : { error }),
-    observedAt: value?.observedAt ?? new Date().toISOString(),
+    observedAt: new Date(clock.nowMs() - ageMs).toISOString(),
     revision,
   }
 }

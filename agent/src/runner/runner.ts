@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
 import type { CommandContext, Log, Manifest } from '@fleetupdate/sdk'
 import {
   type AttemptFolder,
@@ -62,7 +63,8 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
     stopper.close()
   }
   await endLeftovers(folder)
-  const finishedAt = new Date().toISOString()
+  // By the clock that said when it started, whatever this machine's own says: this process began then.
+  const finishedAt = new Date(Date.parse(request.startedAt) + performance.now()).toISOString()
   const outputSize = await sizeOfOutput(folder)
   const written: AttemptEnding = { ...ending, outputSize, startedAt: request.startedAt, finishedAt }
   await rm(folder.work, { recursive: true, force: true })
