@@ -1,6 +1,6 @@
 import type { PluginContext } from '@fleetupdate/sdk'
 import { endOfStage } from './agent-step.ts'
-import type { Rollout, RolloutStore, StageCount } from './rollout-store.ts'
+import type { Rollout, RolloutAgent, RolloutStore, StageCount } from './rollout-store.ts'
 
 /** A rollout as a list shows it. */
 export interface RolloutSummary extends Omit<Rollout, 'stages'> {
@@ -46,12 +46,11 @@ export async function progressOf(
   store: RolloutStore,
   services: Pick<PluginContext, 'agents' | 'commands'>,
 ): Promise<RolloutProgress> {
-  const [counts, failed, open] = await Promise.all([
+  const [counts, failed, asked] = await Promise.all([
     store.counts([rollout.id]),
     store.failed(rollout.id, named),
-    store.open(rollout.id, rollout.stage),
+    store.asked(rollout.id, rollout.stage, named),
   ])
-  const asked = open.flatMap(({ agentId, commandId }) => (commandId === null ? [] : [{ agentId, commandId }]))
   return {
     ...rollout,
     stages: counts.get(rollout.id) ?? [],
@@ -59,18 +58,19 @@ export async function progressOf(
     failed: failed.map(({ agentId, commandId, failure, problem }) => ({
       ...{ agentId, commandId, failure: failure ?? '', problem: problem ?? '' },
     })),
-    busy: await Promise.all(asked.slice(0, named).map((agent) => busyAgent(agent, services))),
+    busy: await Promise.all(asked.map((agent) => busyAgent(agent, services))),
   }
 }
 
 async function busyAgent(
-  { agentId, commandId }: { readonly agentId: string; readonly commandId: string },
+  { agentId, commandId }: Pick<RolloutAgent, 'agentId' | 'commandId'>,
   { agents, commands }: Pick<PluginContext, 'agents' | 'commands'>,
 ): Promise<BusyAgent> {
-  const [view, command] = await Promise.all([agents.get(agentId), commands.read(commandId)])
+  const id = commandId ?? ''
+  const [view, command] = await Promise.all([agents.get(agentId), commands.read(id)])
   const { percent, message } = command?.progress ?? {}
   return {
-    ...{ agentId, commandId, online: view?.status === 'online', state: command?.state ?? 'unknown' },
+    ...{ agentId, commandId: id, online: view?.status === 'online', state: command?.state ?? 'unknown' },
     ...(percent === undefined ? {} : { percent }),
     ...(message === undefined ? {} : { message }),
   }

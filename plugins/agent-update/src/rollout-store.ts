@@ -28,6 +28,8 @@ export interface RolloutStore {
   agents(id: string): Promise<readonly RolloutAgent[]>
   /** Of one stage, those whose end is not known. */
   open(id: string, stage: number): Promise<readonly RolloutAgent[]>
+  /** The same, of those who were asked. */
+  asked(id: string, stage: number, limit: number): Promise<readonly RolloutAgent[]>
   failed(id: string, limit: number): Promise<readonly RolloutAgent[]>
   /** By rollout, its stages in order. */
   counts(ids: readonly string[]): Promise<ReadonlyMap<string, readonly StageCount[]>>
@@ -36,6 +38,13 @@ export interface RolloutStore {
 export function createRolloutStore({ query, write }: PluginDatabase): RolloutStore {
   const db: Kysely<RolloutTables> = query
   const members = () => db.selectFrom('rollout_agents').selectAll()
+  const openIn = (id: string, stage: number) =>
+    members()
+      .where('rolloutId', '=', id)
+      .where('stage', '=', stage)
+      .where('done', '=', 0)
+      .where('failure', 'is', null)
+      .orderBy('agentId')
   const countWhere = (ids: readonly string[]) =>
     db
       .selectFrom('rollout_agents')
@@ -88,14 +97,8 @@ export function createRolloutStore({ query, write }: PluginDatabase): RolloutSto
       db.selectFrom('rollouts').selectAll().orderBy('createdAt', 'desc').limit(limit).execute(),
     running: () => db.selectFrom('rollouts').selectAll().where('state', '=', 'running').execute(),
     agents: (id) => members().where('rolloutId', '=', id).orderBy('stage').orderBy('agentId').execute(),
-    open: (id, stage) =>
-      members()
-        .where('rolloutId', '=', id)
-        .where('stage', '=', stage)
-        .where('done', '=', 0)
-        .where('failure', 'is', null)
-        .orderBy('agentId')
-        .execute(),
+    open: (id, stage) => openIn(id, stage).execute(),
+    asked: (id, stage, limit) => openIn(id, stage).where('commandId', 'is not', null).limit(limit).execute(),
     failed: (id, limit) =>
       members()
         .where('rolloutId', '=', id)
