@@ -142,6 +142,21 @@ describe('a rollout', () => {
     expect(busy()).toEqual(['a', 'b'])
   })
 
+  test('halts also where a failure was kept and the server ended before it could halt', async () => {
+    const { id } = await rollouts.create({
+      ...{ version: '2.0', agents: ['a', 'b', 'c'], stages: [2, '100%'], stageMinutes: 15, by: 'olga' },
+    })
+    await rollouts.store.setAgent(
+      { rolloutId: id, agentId: 'a' },
+      { failure: 'failed', problem: 'it fell over' },
+    )
+    rollouts = createRollouts(context)
+    finish('b')
+    await rollouts.advance()
+    expect(await rollouts.read(id)).toMatchObject({ state: 'halted', reason: 'a: it fell over' })
+    expect(busy()).toEqual(['a', 'b'])
+  })
+
   test('is halted by an operator', async () => {
     const { id } = await start(['a', 'b'])
     await rollouts.halt(id, 'olga')

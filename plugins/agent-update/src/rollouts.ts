@@ -74,12 +74,11 @@ export function createRollouts({
     return look(rollout, agent, commandId, services)
   }
 
-  /** Writes down who is through or failed; answers who still is on the way, and the failures. */
-  const settle = async (rollout: Rollout, mayAsk: boolean) => {
+  /** Writes down who is through or failed; answers how many still are on the way. */
+  const settle = async (rollout: Rollout, mayAsk: boolean): Promise<number> => {
     let waiting = 0
-    const failures: string[] = []
     for (const agent of await store.open(rollout.id, rollout.stage)) {
-      if (interrupted.has(rollout.id)) return { waiting: 1, failures }
+      if (interrupted.has(rollout.id)) return waiting + 1
       const step = await examine(rollout, agent, mayAsk).catch((error: unknown): AgentStep => {
         return {
           is: 'failed',
@@ -94,18 +93,18 @@ export function createRollouts({
       const { is: _, ...outcome } = step
       await store.setAgent(agent, step.is === 'done' ? { done: 1 } : outcome)
       changed(rollout.id)
-      if (step.is === 'failed') failures.push(sentence(agent, step))
     }
-    return { waiting, failures }
+    return waiting
   }
 
   const step = async (rollout: Rollout): Promise<void> => {
-    const { waiting, failures } = await settle(rollout, true)
-    const [first] = failures
-    if (first !== undefined)
-      return end(rollout, failures.length === 1 ? first : `${first} (and ${failures.length - 1} more)`)
-    if (waiting > 0) return
+    const waiting = await settle(rollout, true)
     const stages = (await store.counts([rollout.id])).get(rollout.id) ?? []
+    // What is kept counts, also what was kept before a crash; going on forgets it.
+    const failures = stages.reduce((sum, { failed }) => sum + failed, 0)
+    const [first] = failures > 0 ? await store.failed(rollout.id, 1) : []
+    if (first) return end(rollout, sentence(first) + (failures > 1 ? ` (and ${failures - 1} more)` : ''))
+    if (waiting > 0) return
     if (rollout.stage >= stages.length - 1) return end(rollout, null)
     const next = { stage: rollout.stage + 1, stageStartedAt: now() }
     await store.set(rollout.id, next)
@@ -206,9 +205,6 @@ export function createRollouts({
   }
 }
 
-function sentence(
-  { agentId }: RolloutAgent,
-  { failure, problem }: { failure: string; problem: string },
-): string {
+function sentence({ agentId, failure, problem }: RolloutAgent): string {
   return failure === 'late' ? `${agentId} ${problem}` : `${agentId}: ${problem}`
 }

@@ -57,6 +57,7 @@ export function registerRoutes(
     await old.result(agentId, readResult(request.body))
     return { status: 'ok' }
   })
+  http.get('/secret', adminOnly, async () => ({ set: (await secrets.get(secretKey)) !== undefined }))
   http.put('/secret', adminOnly, async (request) => {
     const { secret } = readSecret(request.body)
     await secrets.set(secretKey, secret)

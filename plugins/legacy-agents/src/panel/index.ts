@@ -8,6 +8,7 @@ export default definePanel(legacyAgents, {
   icon: 'shield-alert',
   messages: { en, fr },
   slots: {
+    page: () => import('./OldAgentsPage.vue'),
     'agent.header': () => import('./WeakBadge.vue'),
     'fleet.column': () => import('./fleet-columns.ts'),
     'fleet.summary': () => import('./fleet-summary.ts'),
