@@ -104,7 +104,7 @@ async function start({ storage, container, config, volumes }: Start): Promise<Ru
   const port = await freePort()
   const mounts = Object.entries(volumes).flatMap(([to, from]) => ['--volume', `${from}:${to}`])
   const run = [...storage, 'run', '--isolation', 'chroot', '--cap-drop', 'all', ...mounts]
-  const env = ['--env', `PORT=${port}`, '--env', 'UI_PASSWORD=correct horse']
+  const env = ['--env', `PORT=${port}`]
   const child = spawn('buildah', [...run, ...env, container, '--', ...config.Entrypoint, ...config.Cmd], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
