@@ -143,13 +143,10 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-/** Codes of a certificate that does not fit the clock of this machine. */
-export const clockCodes: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
-
 /** What stood in the way to a server, for the end of a sentence. */
 export function linkProblem(error: unknown): string {
   const code = errorCode(error)
-  if (!clockCodes.has(code)) return code || describeError(error)
+  if (code !== 'CERT_HAS_EXPIRED' && code !== 'CERT_NOT_YET_VALID') return code || describeError(error)
   const now = new Date().toISOString().slice(0, 16)
   return `${code}, by the clock of this machine, which says ${now}Z. Set the clock, or renew the certificate`
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aptRootProblem } from '../apt-root/create-apt-root.ts'
@@ -114,10 +114,14 @@ describe.skipIf(problem !== undefined)('a server that is lost with its data', ()
     const { place } = server
     await server.remove()
     server = await startMachine(network, { suite: 'bookworm', flavour: 'machine', place })
-    for (const { path, content } of kept) server.write(path, content)
+    for (const { path, content } of kept) server.write(join('/root/kept', basename(path)), content)
+    must(server, `install -D -m 600 /root/kept/master.key ${masterKey}`)
+    must(server, 'install -D -m 600 /root/kept/.env /opt/orchestrator/.env')
     install()
     must(server, 'systemctl stop orchestrator-server')
-    expect(must(server, `fleetupdate restore ${backup} --force`)).toContain('What was there is kept in')
+    expect(must(server, `fleetupdate restore /root/kept/fleet.tar.gz --force`)).toContain(
+      'What was there is kept in',
+    )
     must(server, 'systemctl start orchestrator-server')
     await knowsAll()
     await offer('4.0')
