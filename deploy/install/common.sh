@@ -127,9 +127,9 @@ intact() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
 # put FILE TARGET : as one rename of what is on the disk already, so that a power cut leaves the old content or the new one.
 put() {
-  cp -p "$1" "$2.new"
-  sync "$2.new" 2>/dev/null || sync
-  mv -f "$2.new" "$2"
+  if cp -p "$1" "$2.new" && { sync "$2.new" 2>/dev/null || sync; } && mv -f "$2.new" "$2"; then return 0; fi
+  rm -f "$2.new"
+  die "$2 could not be written. Free some space there, or let it be written, then run this again."
 }
 
 make_user() {
