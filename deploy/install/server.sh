@@ -91,11 +91,14 @@ obtain() {
   find_node
 }
 
-# Native packages fit one kind of Node: the distribution's where it is of that kind, else the one that comes along.
+# Native packages fit one kind of Node: the distribution's where it is of that kind, else the one that comes along. Debian 13's, whose libuv
+# may use io_uring, lets no program of root go on as another user, as "fleetupdate" does: one that comes along is better.
 find_node() {
   read -r abi arch <"$TREE/NODE_ABI"
   [ "$arch" = "$(cpu)" ] || die "This archive is for $arch; this machine is $(cpu). Take the archive for $(cpu), or build from a checkout."
-  if system_node && [ "$("$NODE" -p process.versions.modules)" = "$abi" ]; then return 0; fi
+  fitting=
+  if system_node && [ "$("$NODE" -p process.versions.modules)" = "$abi" ]; then fitting=$NODE; fi
+  if [ -n "$fitting" ] && UV_USE_IO_URING=0 "$NODE" -e 'process.setgroups(process.getgroups())' 2>/dev/null; then return 0; fi
   for packed in "$TREE"/agent-release/node-"$(cpu)"-*.gz; do
     [ -f "$packed" ] || continue
     hash=${packed##*-}
@@ -105,6 +108,11 @@ find_node() {
     private_node "$packed" "$version" "$glibc"
     return 0
   done
+  if [ -n "$fitting" ]; then
+    NODE=$fitting
+    warn "$NODE lets no program of root go on as another user. Call the program as the server's user: sudo -u orchestrator fleetupdate …"
+    return 0
+  fi
   die "This server needs a Node with module version $abi (Node 20 is 115), and none came along. Install that Node, then run this again."
 }
 
@@ -186,7 +194,7 @@ install_version() {
 }
 
 # The program for people. Called by root it goes on as the server's user by itself, once it has read what only root may read.
-# Where io_uring is on (Debian 13's Node), Node would not let it.
+# Where io_uring is on, Node would not let it.
 write_program() {
   cat >"$1" <<'TEXT'
 #!/bin/sh
