@@ -84,10 +84,7 @@ async function measureAll(wanted: readonly Measure[]): Promise<readonly Figure[]
   const stage = createStage(options.agents)
   const measured: Figure[] = []
   try {
-    const beside = wanted.filter(({ runs }) => runs === 'beside').map((measure) => attempt(measure, stage))
-    for (const measure of wanted.filter(({ runs }) => runs === 'alone'))
-      measured.push(...(await attempt(measure, stage)))
-    for (const figure of beside) measured.push(...(await figure))
+    for (const measure of wanted) measured.push(...(await attempt(measure, stage)))
   } finally {
     await stage.dispose()
   }

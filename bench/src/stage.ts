@@ -11,8 +11,6 @@ import type { Figure } from './table.ts'
 /** One figure, or a few that are measured together. */
 export interface Measure {
   readonly name: string
-  /** `beside`: it only looks at a process that idles, while others are measured. */
-  readonly runs: 'alone' | 'beside'
   measure(stage: Stage): Promise<readonly Figure[]>
 }
 

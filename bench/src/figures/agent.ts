@@ -12,7 +12,6 @@ const windowMs = 60_000
 /** A real agent with the executors that come with it, left alone: memory, CPU and bytes of one minute, in which one round of facts falls. */
 export const agent: Measure = {
   name: 'agent',
-  runs: 'beside',
   async measure(stage) {
     // A server of its own, so that no other figure's load reaches it.
     const server = await startServer(join(stage.dir, 'idle'), [])

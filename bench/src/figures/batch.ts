@@ -6,7 +6,6 @@ import { milliseconds } from '../table.ts'
 /** One command for the whole connected fleet: until it is accepted durably, and until the last agent has its offer. All accept and succeed. */
 export const batch: Measure = {
   name: 'batch',
-  runs: 'alone',
   async measure(stage) {
     const { client } = await stage.server()
     const sims = await stage.sims()

@@ -9,7 +9,6 @@ const count = 1000
 /** 1,000 agents that connect in the same moment: until the server counts every one of them as online. */
 export const burst: Measure = {
   name: 'burst',
-  runs: 'alone',
   async measure(stage) {
     const sims = await stage.sims()
     await sims.enrol(count)

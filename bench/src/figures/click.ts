@@ -19,7 +19,6 @@ const mostMs = 40_000
  */
 export const click: Measure = {
   name: 'click',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const { id } = await stage.agent()

@@ -14,7 +14,6 @@ const scriptBytes = 200_000
 /** The fleet page of a large fleet in a real browser: what it loads, how soon the list is there, and whether anything makes it stand still. */
 export const dashboard: Measure = {
   name: 'dashboard',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const sims = await stage.sims()

@@ -23,7 +23,6 @@ const window = 16
 /** Heartbeat frames a second over WebSocket, ping for pong, against a bare ws echo that checks one HMAC and makes another. */
 export const frames: Measure = {
   name: 'frames',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const ceiling = await startEntry('ceiling-ws')

@@ -15,7 +15,6 @@ const path = '/api/agent/poll'
 /** Empty signed polls a second over HTTP, each with its own nonce, against bare Fastify with one HMAC over the same body. */
 export const heartbeats: Measure = {
   name: 'heartbeats',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const ceiling = await startEntry('ceiling-http')

@@ -18,7 +18,6 @@ const format = 'line %.0f of the benchmark'
  */
 export const lines: Measure = {
   name: 'lines',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const { id } = await stage.agent()

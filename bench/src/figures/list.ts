@@ -9,7 +9,6 @@ const query = 'filter=os-updates.outdated&sort=-os-updates.pending&limit=100'
 /** A page of a large fleet with real facts, filtered by one facet and sorted by another; every page from the first to the last, and again. */
 export const list: Measure = {
   name: 'list',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const sims = await stage.sims()

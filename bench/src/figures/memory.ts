@@ -13,7 +13,6 @@ const restMs = 5_000
  */
 export const memory: Measure = {
   name: 'memory',
-  runs: 'alone',
   async measure(stage) {
     const { agents } = stage
     const server = await stage.server()

@@ -9,7 +9,6 @@ const requests = 300
 /** `GET /api/metrics` with at least as many commands in the database as the fleet has agents, against a ready answer of bare Fastify. */
 export const metrics: Measure = {
   name: 'metrics',
-  runs: 'alone',
   async measure(stage) {
     const { client, url } = await stage.server()
     const stored = await client.request<{ items: unknown[] }>(

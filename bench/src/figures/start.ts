@@ -10,7 +10,6 @@ const rounds = 3
 /** From the start of the server's process until it says that it is ready: on an empty folder, and on one that it knows. */
 export const start: Measure = {
   name: 'start',
-  runs: 'alone',
   async measure(stage) {
     const dir = join(stage.dir, 'start')
     const own = (): Promise<number> =>

@@ -12,7 +12,6 @@ const patience = { timeout: 110_000 }
 /** A real agent's output in a real browser's terminal: live, scrolled, searched and opened anew. */
 export const terminal: Measure = {
   name: 'terminal',
-  runs: 'alone',
   async measure(stage) {
     const server = await stage.server()
     const { id, process: agent } = await stage.agent()
