@@ -138,6 +138,24 @@ describe.skipIf(problem !== undefined)('a machine whose clock is wrong', () => {
     expect(said).not.toContain('BAD')
   })
 
+  test('whose clock jumps while it is in the fleet goes on, there and back', async () => {
+    id = 'jumping'
+    vm.paste('sh /opt/orchestrator/agent/current/install.sh --purge')
+    setClock(0)
+    expect(vm.paste(await pastedLine())).toMatchObject({ exitCode: 0 })
+    await online()
+    for (const [seconds, version] of [
+      [years, '6.0'] as const,
+      [-years, '7.0'] as const,
+      [0, '8.0'] as const,
+    ]) {
+      setClock(seconds)
+      restart()
+      await online()
+      await upgrades(version)
+    }
+  })
+
   test('is told what to do where a certificate does not fit its clock', async () => {
     const folder = '/etc/orchestrator-server'
     const [certificate, key] = ['fleet.pem', 'fleet.key'].map((name) => join(releases.folder, name))
