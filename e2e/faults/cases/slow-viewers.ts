@@ -39,7 +39,10 @@ export const slowViewers: Fault = {
     // Without anybody: once so that everything is warm, once to read what the output alone costs while it passes.
     await rig.client.finished(await pour('warm'))
     const beforeNobody = await held()
-    const alone = (await mostWhile(held, rig.client.finished(await pour('nobody')))) - beforeNobody
+    const alone = Math.max(
+      0,
+      (await mostWhile(held, rig.client.finished(await pour('nobody')))) - beforeNobody,
+    )
     const beforeSlow = await held()
     const snailId = await pour('slow')
     const snails = Array.from({ length: slow }, () => openSnail(rig, snailId))
