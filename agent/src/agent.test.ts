@@ -265,6 +265,33 @@ describe('an agent and its server', () => {
     await server.until('result', (one) => one.commandId === slow.commandId)
   })
 
+  test('says interrupted where somebody removed the folder of an attempt, while it runs and after it ended', async () => {
+    await prepare()
+    startAgent()
+    await server.until('hello')
+    const folderOf = ({ commandId }: { commandId: string }): string =>
+      join(dir, 'state', 'attempts', `${commandId}.1`)
+    const removed = { state: 'interrupted', reason: expect.stringContaining('folder was removed') }
+    const slow = offer('slow')
+    server.send(slow)
+    await server.until('accept', (frame) => frame.commandId === slow.commandId)
+    await expect.poll(() => existsSync(join(folderOf(slow), 'claimed')), { timeout: 5000 }).toBe(true)
+    rmSync(folderOf(slow), { recursive: true })
+    expect(await server.until('result', (one) => one.commandId === slow.commandId)).toMatchObject(removed)
+    writeFileSync(join(dir, 'go'), '')
+
+    const lines = offer('lines', { count: 1 })
+    server.send(lines)
+    await server.until('result', (one) => one.commandId === lines.commandId)
+    await expect.poll(() => existsSync(join(folderOf(lines), 'acknowledged')), { timeout: 5000 }).toBe(true)
+    rmSync(folderOf(lines), { recursive: true })
+    const before = server.frames.length
+    server.send(lines)
+    const again = (one: { commandId: string }): boolean =>
+      one.commandId === lines.commandId && server.frames.indexOf(one as never) >= before
+    expect(await server.until('result', again)).toMatchObject(removed)
+  })
+
   test('sends everything again in a new session until it is acknowledged', async () => {
     await prepare()
     server.faults.acknowledgeResults = false

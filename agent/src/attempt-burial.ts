@@ -4,6 +4,7 @@ import {
   readClaim,
   readEnding,
   readRunnerLog,
+  restoreFolder,
   runningPrograms,
   writeEnding,
 } from './attempts.ts'
@@ -15,7 +16,8 @@ import { signalGroup } from './run.ts'
  * first, so that a late runner finds it taken. Programs the runner left behind are stopped, or, where they must not be (dpkg), waited for.
  */
 export async function burySilentAttempt(entry: JournalEntry, impatient: boolean): Promise<void> {
-  const { folder } = entry
+  const { folder, startedAt } = entry
+  if (await restoreFolder(folder, startedAt)) return bury(entry, folderGone)
   const claim = await readClaim(folder)
   if (claim === 'running') return
   if (claim === 'nobody') {
@@ -35,6 +37,9 @@ export async function burySilentAttempt(entry: JournalEntry, impatient: boolean)
     `The command was interrupted: its process ended without a result.${said === '' ? '' : ` ${said}`}`,
   )
 }
+
+/** Why nobody can say how an attempt ended. */
+export const folderGone = 'Its folder was removed from the disk: nobody can say how it ended.'
 
 /** True while some of them still run. */
 async function stopPrograms(folder: AttemptFolder): Promise<boolean> {

@@ -76,6 +76,19 @@ export async function prepareAttempt(
   }
 }
 
+/** Makes the folder of a started attempt anew where somebody removed it, taken, so that nothing starts in it; true where it was gone. */
+export async function restoreFolder(folder: AttemptFolder, startedAt: string): Promise<boolean> {
+  try {
+    await mkdir(folder.dir, { mode: 0o700 })
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw error
+  }
+  await claimAttempt(folder)
+  await writeSynced(folder.file('started'), startedAt)
+  return true
+}
+
 /** The request as it was accepted; undefined where the disk damaged it. */
 export function readRequest(folder: AttemptFolder): Promise<AttemptRequest | undefined> {
   return readJson(folder.file('request.json'), requestCheck)

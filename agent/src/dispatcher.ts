@@ -1,5 +1,6 @@
 import type { CommandDefinition, Log } from '@fleetupdate/sdk'
 import type { AgentFrameOf, ServerFrame, ServerFrameOf } from '@fleetupdate/sdk/protocol'
+import { folderGone } from './attempt-burial.ts'
 import { type AttemptSupervisor, superviseAttempt } from './attempt-supervisor.ts'
 import { createCheck } from './check.ts'
 import type { ServerClock } from './clock.ts'
@@ -169,8 +170,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { commandId, epoch } = offer
     const final = await journal.lastWord(commandId, epoch)
     if (final) return outbox.send(final)
-    const startedAt = live.get(keyOf(offer))?.entry.startedAt ?? new Date(clock.nowMs()).toISOString()
-    outbox.send({ type: 'accept', commandId, epoch, startedAt })
+    const supervisor = live.get(keyOf(offer))
+    if (!supervisor) return outbox.send(recordGone(offer, new Date(clock.nowMs()).toISOString()))
+    outbox.send({ type: 'accept', commandId, epoch, startedAt: supervisor.entry.startedAt })
   }
   const isTaken = (commandId: string, lane: string | undefined): boolean => {
     if (lane !== undefined && starting.has(lane)) return true
@@ -215,6 +217,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
 function keyOf({ commandId, epoch }: { readonly commandId: string; readonly epoch: number }): string {
   return `${commandId}.${epoch}`
+}
+
+/** Of an attempt that was started here, and whose folder somebody removed since: it must neither start again nor count as running. */
+function recordGone({ commandId, epoch }: Offer, at: string): AgentFrameOf<'result'> {
+  const times = { startedAt: at, finishedAt: at }
+  const reason = `It was started on this machine. ${folderGone}`
+  return { type: 'result', commandId, epoch, state: 'interrupted', reason, output: { bytes: 0 }, ...times }
 }
 
 /** A command without a schema takes no input. */
