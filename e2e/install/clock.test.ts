@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
+import type { FleetClient } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aptRootProblem } from '../apt-root/create-apt-root.ts'
 import { bootProblem } from '../systemd-host/boot-root.ts'
-import { type Machine, startMachine, traces } from './machine.ts'
-import { createNetwork, type Network, networkProblem } from './network.ts'
-import { createReleases, type Releases } from './releases.ts'
+import { type Machine, traces } from './machine.ts'
+import { networkProblem } from './network.ts'
+import { type SmallFleet, startSmallFleet } from './small-fleet.ts'
 
 const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
 const faketime = existsSync(library) ? undefined : 'a wrong clock needs faketime: apt-get install faketime'
@@ -27,12 +27,10 @@ const clock = (seconds: number): Record<string, string> => ({
 })
 
 describe.skipIf(problem !== undefined)('a machine whose clock is wrong', () => {
-  let releases: Releases
-  let network: Network
+  let fleet: SmallFleet
   let server: Machine
   let vm: Machine
   let client: FleetClient
-  let url = ''
   let id = ''
 
   const setClock = (seconds: number): void => {
@@ -55,14 +53,8 @@ describe.skipIf(problem !== undefined)('a machine whose clock is wrong', () => {
   }
   const online = (): Promise<unknown> =>
     client.until('the agent', async () => (await client.agent(id))?.status === 'online', 60_000)
-  const pastedLine = async (): Promise<string> => {
-    const made = await client.request<{ command: string }>('POST', '/api/enrolment/tokens', {
-      agentId: id,
-    })
-    expect(made.body).toHaveProperty('command')
-    // sudo would take the wrong clock away.
-    return made.body.command.replace(/\| sudo sh$/, '| sh')
-  }
+  // sudo would take the wrong clock away.
+  const pastedLine = async (): Promise<string> => (await fleet.invitation(id)).replace(/\| sudo sh$/, '| sh')
   /** Facts are told anew, also when the clock went back. */
   const pending = (what: string, count: number): Promise<unknown> =>
     client.until(what, async () => {
@@ -93,28 +85,13 @@ describe.skipIf(problem !== undefined)('a machine whose clock is wrong', () => {
   }
 
   beforeAll(async () => {
-    releases = createReleases()
-    network = createNetwork()
-    server = await startMachine(network, { suite: 'bookworm', flavour: 'machine' })
-    vm = await startMachine(network, { suite: 'trixie', flavour: 'machine-node' })
+    fleet = await startSmallFleet()
+    ;({ server, vm, client } = fleet)
     copyFileSync(library, join(vm.root.directory, 'usr/local/lib/libfaketime.so.1'))
-    url = `http://${server.address}:8000`
-    server.give(releases.build('0.9.1', 1), 'server.tar.gz')
-    const install =
-      'mkdir /root/un && tar -xzf /root/server.tar.gz -C /root/un --strip-components=1 && sh /root/un/install.sh'
-    expect(server.paste(install, { NO_PROMPT: '1', UI_PASSWORD: 'correct horse' })).toMatchObject({
-      exitCode: 0,
-    })
-    client = await logIn(url, 'admin', 'correct horse')
     await vm.root.installPackage('fleet-demo', '1.0')
   })
 
-  afterAll(async () => {
-    await vm?.remove()
-    await server?.remove()
-    network?.remove()
-    releases?.remove()
-  })
+  afterAll(() => fleet?.remove())
 
   test.each([
     ['ten-years-behind', -years, '2.0'],
@@ -158,7 +135,7 @@ describe.skipIf(problem !== undefined)('a machine whose clock is wrong', () => {
 
   test('is told what to do where a certificate does not fit its clock', async () => {
     const folder = '/etc/orchestrator-server'
-    const [certificate, key] = ['fleet.pem', 'fleet.key'].map((name) => join(releases.folder, name))
+    const [certificate, key] = ['fleet.pem', 'fleet.key'].map((name) => join(fleet.releases.folder, name))
     const subject = ['-subj', `/CN=${server.address}`, '-addext', `subjectAltName=IP:${server.address}`]
     const files = ['-keyout', key ?? '', '-out', certificate ?? '']
     execFileSync(

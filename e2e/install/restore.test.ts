@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
+import type { FleetClient } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aptRootProblem } from '../apt-root/create-apt-root.ts'
 import { readOutput } from '../fleet/event-stream.ts'
 import { bootProblem } from '../systemd-host/boot-root.ts'
-import { type Machine, startMachine } from './machine.ts'
-import { createNetwork, type Network, networkProblem } from './network.ts'
-import { createReleases, type Releases } from './releases.ts'
+import type { Machine } from './machine.ts'
+import { networkProblem } from './network.ts'
+import { installServer, type SmallFleet, startSmallFleet } from './small-fleet.ts'
 
 const problem = aptRootProblem() ?? bootProblem() ?? networkProblem()
 if (problem !== undefined) console.warn(`Skipped: a server that is destroyed and restored. ${problem}`)
@@ -16,41 +16,30 @@ const backup = '/var/backups/fleet.tar.gz'
 const masterKey = '/etc/orchestrator-server/master.key'
 
 describe.skipIf(problem !== undefined)('a server that is lost with its data', () => {
-  let releases: Releases
-  let network: Network
+  let fleet: SmallFleet
   let server: Machine
   let vm: Machine
   let client: FleetClient
   let before = ''
   let queued = ''
-  const url = (): string => `http://${server.address}:8000`
 
   const must = (machine: Machine, line: string, env?: Record<string, string>): string => {
     const done = machine.paste(line, env)
     expect(`${done.exitCode}: ${done.stderr}`, line).toBe('0: ')
     return done.stdout
   }
-  const install = (): void => {
-    server.give(releases.build('0.9.1', 1), 'server.tar.gz')
-    must(server, 'mkdir /root/un && tar -xzf /root/server.tar.gz -C /root/un --strip-components=1')
-    expect(
-      must(server, 'sh /root/un/install.sh', { NO_PROMPT: '1', UI_PASSWORD: 'correct horse' }),
-    ).toContain('FleetUpdate 0.9.1 runs')
-  }
   /** Each package says on the machine itself that it was set up. */
   const offer = (version: string): Promise<void> =>
     vm.root.offer('fleet-demo', version, { scripts: { postinst: `echo ${version} >> /srv/set-up` } })
   const setUp = (): string => readFileSync(join(vm.root.directory, 'srv/set-up'), 'utf8')
   const knowsAll = async (): Promise<void> => {
-    client = await client.until('the restored server', () =>
-      logIn(url(), 'admin', 'correct horse').catch(() => false),
-    )
+    client = await fleet.logIn()
     await client.until('the agent', async () => (await client.agent('vm-01'))?.status === 'online')
     expect(await client.command(before)).toMatchObject({
       state: 'succeeded',
       result: { packages: [expect.objectContaining({ name: 'fleet-demo', to: '2.0' })] },
     })
-    const { text } = await readOutput(`${url()}/api/commands/${before}/stream`, client)
+    const { text } = await readOutput(`${fleet.url}/api/commands/${before}/stream`, client)
     expect(text).toContain('Setting up fleet-demo (2.0)')
     // For the backup it was never begun; the machine says what became of it.
     expect(await client.finished(queued)).toMatchObject({
@@ -60,25 +49,13 @@ describe.skipIf(problem !== undefined)('a server that is lost with its data', ()
   }
 
   beforeAll(async () => {
-    releases = createReleases()
-    network = createNetwork()
-    server = await startMachine(network, { suite: 'bookworm', flavour: 'machine' })
-    vm = await startMachine(network, { suite: 'trixie', flavour: 'machine-node' })
-    install()
-    client = await logIn(url(), 'admin', 'correct horse')
-    const made = await client.request<{ command: string }>('POST', '/api/enrolment/tokens', {
-      agentId: 'vm-01',
-    })
-    expect(vm.paste(made.body.command)).toMatchObject({ exitCode: 0 })
+    fleet = await startSmallFleet()
+    ;({ server, vm, client } = fleet)
+    expect(vm.paste(await fleet.invitation('vm-01'))).toMatchObject({ exitCode: 0 })
     await vm.root.installPackage('fleet-demo', '1.0')
   })
 
-  afterAll(async () => {
-    await vm?.remove()
-    await server?.remove()
-    network?.remove()
-    releases?.remove()
-  })
+  afterAll(() => fleet?.remove())
 
   test('is backed up while it runs, also what waits for a machine that is away', async () => {
     await offer('2.0')
@@ -111,13 +88,11 @@ describe.skipIf(problem !== undefined)('a server that is lost with its data', ()
       path,
       content: readFileSync(join(server.root.directory, path)),
     }))
-    const { place } = server
-    await server.remove()
-    server = await startMachine(network, { suite: 'bookworm', flavour: 'machine', place })
+    server = await fleet.replaceServer()
     for (const { path, content } of kept) server.write(join('/root/kept', basename(path)), content)
     must(server, `install -D -m 600 /root/kept/master.key ${masterKey}`)
     must(server, 'install -D -m 600 /root/kept/.env /opt/orchestrator/.env')
-    install()
+    installServer(server, fleet.releases)
     must(server, 'systemctl stop orchestrator-server')
     expect(must(server, `fleetupdate restore /root/kept/fleet.tar.gz --force`)).toContain(
       'What was there is kept in',

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { type FleetClient, logIn } from '@fleetupdate/sdk/testing'
+import type { FleetClient } from '@fleetupdate/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aptRootProblem } from '../apt-root/create-apt-root.ts'
 import { repository } from '../repository.ts'
 import { bootProblem } from '../systemd-host/boot-root.ts'
-import { type Machine, startMachine } from './machine.ts'
-import { createNetwork, type Network, networkProblem } from './network.ts'
-import { createReleases, type Releases } from './releases.ts'
+import type { Machine } from './machine.ts'
+import { networkProblem } from './network.ts'
+import { type SmallFleet, startSmallFleet } from './small-fleet.ts'
 
 const problem = aptRootProblem() ?? bootProblem() ?? networkProblem()
 if (problem !== undefined) console.warn(`Skipped: services that hang. ${problem}`)
@@ -22,8 +22,7 @@ ask().then(([{ webSocketDebuggerUrl }]) => {
 })`
 
 describe.skipIf(problem !== undefined)('a service that hangs', () => {
-  let releases: Releases
-  let network: Network
+  let fleet: SmallFleet
   let server: Machine
   let vm: Machine
   let client: FleetClient
@@ -57,30 +56,13 @@ describe.skipIf(problem !== undefined)('a service that hangs', () => {
     )
 
   beforeAll(async () => {
-    releases = createReleases()
-    network = createNetwork()
-    server = await startMachine(network, { suite: 'bookworm', flavour: 'machine' })
-    vm = await startMachine(network, { suite: 'trixie', flavour: 'machine-node' })
-    server.give(releases.build('0.9.1', 1), 'server.tar.gz')
-    const install =
-      'mkdir /root/un && tar -xzf /root/server.tar.gz -C /root/un --strip-components=1 && sh /root/un/install.sh'
-    expect(server.paste(install, { NO_PROMPT: '1', UI_PASSWORD: 'correct horse' })).toMatchObject({
-      exitCode: 0,
-    })
-    client = await logIn(`http://${server.address}:8000`, 'admin', 'correct horse')
-    const made = await client.request<{ command: string }>('POST', '/api/enrolment/tokens', {
-      agentId: 'vm-01',
-    })
-    expect(vm.paste(made.body.command)).toMatchObject({ exitCode: 0 })
+    fleet = await startSmallFleet()
+    ;({ server, vm, client } = fleet)
+    expect(vm.paste(await fleet.invitation('vm-01'))).toMatchObject({ exitCode: 0 })
     await vm.root.installPackage('fleet-demo', '1.0')
   })
 
-  afterAll(async () => {
-    await vm?.remove()
-    await server?.remove()
-    network?.remove()
-    releases?.remove()
-  })
+  afterAll(() => fleet?.remove())
 
   test('is left alone while it works', async () => {
     watchClosely(server, 'orchestrator-server')

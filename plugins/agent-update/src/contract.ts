@@ -30,6 +30,15 @@ export const ReleaseState = Type.Object({
 })
 export type ReleaseState = Static<typeof ReleaseState>
 
+/** What both ways have in common: another release is tried on the machine. */
+const step = {
+  result: Type.Object({ from: Version, to: Version }),
+  lane: 'agent-update',
+  timeoutSeconds: 900,
+  cancel: 'safe-point',
+  dangerous: true,
+} as const
+
 /** Brings an agent to the release that its server hands out. */
 export const agentUpdate = defineContract('agent-update', {
   facts: { release: ReleaseState },
@@ -50,11 +59,7 @@ export const agentUpdate = defineContract('agent-update', {
         { version: Type.Optional(Type.String({ title: 'Only this version', maxLength: 64 })) },
         closed,
       ),
-      result: Type.Object({ from: Version, to: Version }),
-      lane: 'agent-update',
-      timeoutSeconds: 900,
-      cancel: 'safe-point',
-      dangerous: true,
+      ...step,
     },
     back: {
       title: 'Put the agent back',
@@ -64,11 +69,7 @@ export const agentUpdate = defineContract('agent-update', {
         { from: Type.Optional(Type.String({ title: 'Only where this version runs', maxLength: 64 })) },
         closed,
       ),
-      result: Type.Object({ from: Version, to: Version }),
-      lane: 'agent-update',
-      timeoutSeconds: 900,
-      cancel: 'safe-point',
-      dangerous: true,
+      ...step,
     },
   },
 })

@@ -45,13 +45,6 @@ export function createRolloutStore({ query, write }: PluginDatabase): RolloutSto
       .where('done', '=', 0)
       .where('failure', 'is', null)
       .orderBy('agentId')
-  const countWhere = (ids: readonly string[]) =>
-    db
-      .selectFrom('rollout_agents')
-      .select(({ fn }) => ['rolloutId', 'stage', fn.countAll<number>().as('agents')])
-      .where('rolloutId', 'in', [...ids])
-      .groupBy(['rolloutId', 'stage'])
-      .orderBy('stage')
   return {
     async add(rollout, agents) {
       await write([
@@ -108,23 +101,34 @@ export function createRolloutStore({ query, write }: PluginDatabase): RolloutSto
         .execute(),
     async counts(ids) {
       if (ids.length === 0) return new Map()
-      const [all, done, failed, busy] = await Promise.all([
-        countWhere(ids).execute(),
-        countWhere(ids).where('done', '=', 1).execute(),
-        countWhere(ids).where('failure', 'is not', null).execute(),
-        countWhere(ids)
-          .where('done', '=', 0)
-          .where('failure', 'is', null)
-          .where('commandId', 'is not', null)
-          .execute(),
-      ])
-      const of = (rows: typeof all, { rolloutId, stage }: (typeof all)[number]): number =>
-        rows.find((row) => row.rolloutId === rolloutId && row.stage === stage)?.agents ?? 0
+      const rows = await db
+        .selectFrom('rollout_agents')
+        .select(({ fn, eb }) => [
+          'rolloutId',
+          'stage',
+          fn.countAll<number>().as('agents'),
+          fn.sum<number>('done').as('done'),
+          // Counted is what is not null.
+          fn.count<number>('failure').as('failed'),
+          fn
+            .count<number>(
+              eb
+                .case()
+                .when(eb.and([eb('done', '=', 0), eb('failure', 'is', null)]))
+                .then(eb.ref('commandId'))
+                .end(),
+            )
+            .as('busy'),
+        ])
+        .where('rolloutId', 'in', [...ids])
+        .groupBy(['rolloutId', 'stage'])
+        .orderBy('stage')
+        .execute()
       const found = new Map<string, StageCount[]>()
-      for (const row of all) {
-        const { rolloutId, stage, agents } = row
-        const count = { stage, agents, done: of(done, row), failed: of(failed, row), busy: of(busy, row) }
-        found.set(rolloutId, [...(found.get(rolloutId) ?? []), count])
+      for (const { rolloutId, ...count } of rows) {
+        const stages = found.get(rolloutId) ?? []
+        found.set(rolloutId, stages)
+        stages.push(count)
       }
       return found
     },
