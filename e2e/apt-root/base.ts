@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { access, chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -51,6 +52,16 @@ export async function baseRoot(suite: string, flavour: BaseFlavour = 'minimal'):
   const base = join(cacheFolder(), `base-${name}-${revision}`)
   if (await exists(base)) return base
   await mkdir(cacheFolder(), { recursive: true })
+  const unlock = await lock(`${base}.lock`)
+  try {
+    if (!(await exists(base))) await makeBase(base, suite, flavour)
+  } finally {
+    await unlock()
+  }
+  return base
+}
+
+async function makeBase(base: string, suite: string, flavour: BaseFlavour): Promise<void> {
   const fresh = await mkdtemp(`${base}.part-`)
   try {
     await chmod(fresh, 0o755)
@@ -58,14 +69,24 @@ export async function baseRoot(suite: string, flavour: BaseFlavour = 'minimal'):
       maxBuffer: 64 << 20,
     })
     await prepare(fresh)
-    // Another test process may have been quicker; then its root is as good as ours.
-    await rename(fresh, base).catch(async (error: unknown) => {
-      if (!(await exists(base))) throw error
-    })
+    await rename(fresh, base)
   } finally {
     await rm(fresh, { recursive: true, force: true })
   }
-  return base
+}
+
+/** Waits until no other test process holds this lock, and holds it; with this process it is gone in any case. */
+async function lock(file: string): Promise<() => Promise<void>> {
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo held; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  await once(holder.stdout, 'data')
+  return async () => {
+    const ended = once(holder, 'close')
+    holder.stdin.end()
+    holder.stdout.resume()
+    await ended
+  }
 }
 
 async function prepare(root: string): Promise<void> {

@@ -1,8 +1,10 @@
 import { setInterval as every } from 'node:timers/promises'
+import { createHttp } from '@fleetupdate/agent/src/http-request.ts'
 import { enrol } from '@fleetupdate/core/testing'
 import { limits, type ServerFrame, type ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { eachOf } from './each-of.ts'
 import { SimAgent } from './sim-agent.ts'
+import { SimPoller } from './sim-poller.ts'
 
 const heartbeatParts = 20
 const enrolAtOnce = 64
@@ -27,6 +29,9 @@ export class LocalFleet {
   readonly #agents: SimAgent[] = []
   readonly #place: FleetPlace
   readonly #heartbeat: NodeJS.Timeout
+  readonly #closing = new AbortController()
+  #pollers: readonly SimPoller[] = []
+  #pollProblem: unknown
   #connected = 0
   #turn = 0
   #offers = new Map<SimAgent, ServerFrameOf<'offer'>>()
@@ -60,6 +65,27 @@ export class LocalFleet {
   disconnect(): void {
     this.#connected = 0
     for (const agent of this.#agents) agent.terminate()
+  }
+
+  /** So many others do not connect: they join, tell their facts and from then on ask once in a heartbeat. Resolves when the server has the facts. */
+  async poll(count: number): Promise<void> {
+    const { url } = this.#place
+    await this.enrol(count)
+    const send = createHttp(url, this.#closing.signal)
+    const pollers = this.#agents.slice(0, count).map(({ identity }) => new SimPoller(send, url, identity))
+    await eachOf([...pollers.entries()], enrolAtOnce, async ([index, poller]) => {
+      await poller.join()
+      await poller.tell([
+        { plugin: 'os-updates', fact: 'updates', value: updatesOf(index % 7) },
+        { plugin: 'metrics', fact: 'sample', value: sampleOf((index * 7) % 100) },
+      ])
+    })
+    this.#pollers = pollers
+  }
+
+  /** Rejects with what went wrong with a poll since the last time. */
+  async pollsWentWell(): Promise<void> {
+    if (this.#pollProblem !== undefined) throw this.#pollProblem
   }
 
   /** Each connected agent tells its pending updates, 0 to 6 of them, and its metrics; resolves when the server has all of it durably. */
@@ -125,6 +151,7 @@ export class LocalFleet {
 
   close(): void {
     clearInterval(this.#heartbeat)
+    this.#closing.abort()
     this.disconnect()
   }
 
@@ -135,6 +162,10 @@ export class LocalFleet {
   #ping(): void {
     this.#turn = (this.#turn + 1) % heartbeatParts
     for (let i = this.#turn; i < this.#connected; i += heartbeatParts) this.#agents[i]?.send({ type: 'ping' })
+    for (let i = this.#turn; i < this.#pollers.length; i += heartbeatParts)
+      this.#pollers[i]?.beat().catch((error) => {
+        this.#pollProblem = error
+      })
   }
 }
 

@@ -88,7 +88,8 @@ export class SimAgent extends EventEmitter<{ frame: [ServerFrame] }> {
   }
 }
 
-function hello(): AgentFrame {
+/** The first word of a simulated agent. */
+export function hello(): AgentFrame {
   return {
     type: 'hello',
     protocol: limits.protocol,

@@ -6,7 +6,16 @@ const fleet = new LocalFleet(place)
 
 interface Call {
   readonly call: number
-  readonly method: 'enrol' | 'connect' | 'disconnect' | 'tell' | 'churn' | 'acceptOffers' | 'succeed'
+  readonly method:
+    | 'enrol'
+    | 'connect'
+    | 'poll'
+    | 'pollsWentWell'
+    | 'disconnect'
+    | 'tell'
+    | 'churn'
+    | 'acceptOffers'
+    | 'succeed'
   readonly args: readonly never[]
 }
 

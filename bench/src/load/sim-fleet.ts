@@ -4,11 +4,14 @@ import type { Server } from './server.ts'
 
 /** So many agents live in one process; a larger fleet is spread over several. */
 const perProcess = 10_000
+/** Beyond every agent that connects. */
+const firstPoller = 90_000
 
 /** The simulated agents of a run, apart from the process that measures. */
 export class SimFleet {
   readonly #server: Server
   readonly #children: Child[] = []
+  #pollers: Child | undefined
   #connected = 0
 
   constructor(server: Server) {
@@ -30,6 +33,17 @@ export class SimFleet {
   async connect(count: number, atOnce = 100): Promise<void> {
     await this.#share(count, 'connect', (part) => [part, atOnce])
     this.#connected = Math.max(this.#connected, count)
+  }
+
+  /** So many more are in the fleet without a connection: they poll, with facts. Resolves when the server has these. */
+  async poll(count: number): Promise<void> {
+    this.#pollers ??= await this.#start(firstPoller)
+    await this.#pollers.call('poll', [count])
+  }
+
+  /** Rejects where a poll was refused since the last time. */
+  async pollsWentWell(): Promise<void> {
+    await this.#pollers?.call('pollsWentWell', [])
   }
 
   async disconnect(): Promise<void> {
@@ -57,7 +71,7 @@ export class SimFleet {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#children.map((child) => child.stop()))
+    await Promise.all([...this.#children, this.#pollers].map((child) => child?.stop()))
   }
 
   #all<T>(method: keyof LocalFleet, ...args: readonly unknown[]): Promise<readonly T[]> {
@@ -69,13 +83,17 @@ export class SimFleet {
     method: keyof LocalFleet,
     args: (part: number) => readonly unknown[],
   ): Promise<readonly T[]> {
-    const { url, psk } = this.#server
     for (let first = this.#children.length * perProcess; first < count; first += perProcess)
-      this.#children.push(await startEntry('sim-child', { FLEET_PLACE: JSON.stringify({ url, psk, first }) }))
+      this.#children.push(await this.#start(first))
     return Promise.all(
       this.#children.map((child, index) =>
         child.call<T>(method, args(Math.max(0, Math.min(perProcess, count - index * perProcess)))),
       ),
     )
+  }
+
+  #start(first: number): Promise<Child> {
+    const { url, psk } = this.#server
+    return startEntry('sim-child', { FLEET_PLACE: JSON.stringify({ url, psk, first }) })
   }
 }
