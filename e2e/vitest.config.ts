@@ -1,10 +1,24 @@
 import { fileURLToPath } from 'node:url'
-import { configDefaults, defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
-const tests = '**/*.test.ts'
+const all = '**/*.test.ts'
 const fixtures = [...configDefaults.exclude, '**/fixtures/**']
-/** They measure, or load the machine until it is busy: nothing else runs meanwhile. */
-const alone = ['faults/**/*.test.ts', 'attacks/**/*.test.ts']
+/** They make networks: a browser drops its requests when a link of the machine comes or goes. */
+const networks = ['install/**/*.test.ts']
+/** They measure, or load the machine until it is busy. */
+const loads = ['faults/**/*.test.ts', 'attacks/**/*.test.ts']
+
+/** What runs in the same turn, so many files at once. */
+function group(
+  name: string,
+  order: number,
+  workers: number,
+  { include = [all], exclude = [] as string[] },
+): TestProjectInlineConfiguration {
+  const sequence = { groupOrder: order }
+  const files = { include, exclude: [...fixtures, ...exclude] }
+  return { extends: true, test: { name, ...files, maxWorkers: workers, sequence } }
+}
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
@@ -15,26 +29,9 @@ export default defineConfig({
     hookTimeout: 240_000,
     // Each file starts servers, agents, booted hosts or a browser of its own, and waits for them most of the time.
     projects: [
-      {
-        extends: true,
-        test: {
-          name: 'side by side',
-          include: [tests],
-          exclude: [...fixtures, ...alone],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'alone',
-          include: alone,
-          exclude: fixtures,
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      group('networks', 0, 2, { include: networks }),
+      group('side by side', 1, 2, { exclude: [...networks, ...loads] }),
+      group('alone', 2, 1, { include: loads }),
     ],
   },
 })

@@ -18,7 +18,7 @@ describe.skipIf(problem !== undefined)('a real upgrade from the browser', () => 
   beforeAll(async () => {
     root = await createAptRoot()
     await root.installPackage('fleet-demo', '1.0')
-    await root.offer('fleet-demo', '2.0', { slowSeconds: 3 })
+    await root.offer('fleet-demo', '2.0', { slowSeconds: 6 })
     fleet = await startTestFleet({ agents: [] })
     agent = installAgent(root, { id: 'apt-01', url: fleet.url, psk: 'a-secret-for-tests-0123456789' })
     agent.start()
