@@ -6,12 +6,12 @@ import { errorCode } from './errors.ts'
 
 /**
  * Replaces a file so that after a crash either the old or the new text stands there, whole: temporary file, fsync, rename, fsync of
- * the folder. Mode 0600.
+ * the folder. It has its mode (0600 unless told) before it has its name: whoever may read it can at every moment.
  */
-export async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, text: string, mode = 0o600): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
-    await writeSynced(temporary, text)
+    await writeSynced(temporary, text, mode)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
@@ -40,9 +40,10 @@ export async function createDurably(path: string, text: string): Promise<boolean
 }
 
 /** Writes a new file (it must not exist) and syncs its content, but not the folder it stands in. */
-export async function writeSynced(path: string, text: string): Promise<void> {
+export async function writeSynced(path: string, text: string, mode = 0o600): Promise<void> {
   const file = await open(path, 'wx', 0o600)
   try {
+    if (mode !== 0o600) await file.chmod(mode)
     await file.writeFile(text)
     await file.sync()
   } finally {

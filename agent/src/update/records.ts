@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createCheck } from '../check.ts'
 import { readJson, syncFolder, writeDurably } from '../durable-file.ts'
@@ -23,10 +23,8 @@ export function createUpdateRecords(folder: string): UpdateRecords {
   // The unit of the trial starts only where this file exists.
   const trialFile = join(folder, 'update.json')
   const outcomeFile = join(folder, outcomeName)
-  const keep = async (outcome: UpdateOutcome): Promise<void> => {
-    await writeDurably(outcomeFile, `${JSON.stringify(outcome)}\n`)
-    await chmod(outcomeFile, 0o644)
-  }
+  const keep = (outcome: UpdateOutcome): Promise<void> =>
+    writeDurably(outcomeFile, `${JSON.stringify(outcome)}\n`, 0o644)
   return {
     trial: () => readJson(trialFile, trialCheck),
     async begin(trial) {

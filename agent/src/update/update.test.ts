@@ -6,6 +6,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -292,4 +293,25 @@ describe('the trial', () => {
         expect(link('current'), `step ${step}`).toBe(good ? '2.0' : '1.0')
       }
   }, 40_000)
+})
+
+test('the attempt that waits for the outcome can read it from the moment it is there', async () => {
+  const records = createUpdateRecords(paths.records)
+  const file = join(paths.records, 'update-outcome.json')
+  const modes = new Set<number>()
+  for (let round = 0; round < 20; round += 1) {
+    rmSync(file, { force: true })
+    let isWriting = true
+    const written = records.refuse('a', `reason ${round}`).finally(() => {
+      isWriting = false
+    })
+    while (isWriting) {
+      const seen = statSync(file, { throwIfNoEntry: false })
+      if (seen) modes.add(seen.mode & 0o777)
+      await new Promise(setImmediate)
+    }
+    await written
+    modes.add(statSync(file).mode & 0o777)
+  }
+  expect([...modes]).toEqual([0o644])
 })
