@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises'
+import { readdir, rename } from 'node:fs/promises'
 import type { TSchema } from '@fleetupdate/sdk'
 import { AgentFrame } from '@fleetupdate/sdk/protocol'
 import type { AttemptFolder } from './attempts.ts'
@@ -35,10 +35,21 @@ export async function setDamagedAside(folder: AttemptFolder): Promise<readonly s
   return damaged
 }
 
+/**
+ * A power cut before the start was whole on the disk leaves `request.json` or `started` missing, empty or full of zeros. It was not accepted then, and
+ * nothing ran: it may be forgotten. Not so where somebody took the attempt, or a file was set aside earlier.
+ */
+export async function neverBegan(folder: AttemptFolder): Promise<boolean> {
+  const names = await readdir(folder.dir)
+  if (names.some((name) => name === 'claimed' || name.endsWith(damagedEnding))) return false
+  const texts = ['request.json', 'started'].map((name) => readText(folder.file(name)).catch(unreadable))
+  return (await Promise.all(texts)).some((text) => text === undefined || /^\0*$/.test(text))
+}
+
 /** What a broken disk answers instead of a file; it must not keep the agent from everything else. */
 function unreadable(error: unknown): string {
   if (!['EIO', 'EISDIR', 'EUCLEAN', 'EBADMSG'].includes(errorCode(error))) throw error
-  return ''
+  return 'unreadable'
 }
 
 /** For the reason of the result. */

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { createCheck } from './check.ts'
 import {
   createDurably,
+  createFolderDurably,
   makeFolder,
   readJson,
   readText,
-  syncFolder,
   writeDurably,
   writeSynced,
 } from './durable-file.ts'
@@ -18,7 +18,7 @@ import { AttemptEnding, AttemptProgress, AttemptRequest, CancelRequest, ProcessR
 /**
  * The folder of one attempt: everything the agent and the runner tell each other. Both may die at any time.
  *
- * `request.json`, `started` (agent, durable before `accept`) → `claimed` (whoever runs or buries it; created exactly once) → `output.log`,
+ * `request.json`, `started` (agent, both durable before `accept`; a power cut before that may leave either without the other) → `claimed` (whoever runs or buries it; created exactly once) → `output.log`,
  * `progress.json`, `programs/`, `cancel` → `result.json` → `final.json` (the frame as sent) → `acknowledged`.
  */
 export interface AttemptFolder {
@@ -55,25 +55,12 @@ export async function prepareAttempt(
   request: AttemptRequest,
 ): Promise<AttemptFolder | undefined> {
   const folder = attemptFolder(join(parent, `${request.commandId}.${request.epoch}`))
-  try {
-    await mkdir(folder.dir, { mode: 0o700 })
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return undefined
-    throw error
-  }
-  try {
-    await Promise.all([
-      writeSynced(folder.file('request.json'), JSON.stringify(request)),
-      writeFile(folder.output, `$ ${request.plugin}.${request.command}\n`, { mode: 0o600 }),
-    ])
-    // Only now: where `started` stands, the request beside it is whole.
-    await writeSynced(folder.file('started'), request.startedAt)
-    await Promise.all([syncFolder(folder.dir), syncFolder(parent)])
-    return folder
-  } catch (error) {
-    await rm(folder.dir, { recursive: true, force: true })
-    throw error
-  }
+  const isNew = await createFolderDurably(folder.dir, {
+    'request.json': JSON.stringify(request),
+    started: request.startedAt,
+    'output.log': `$ ${request.plugin}.${request.command}\n`,
+  })
+  return isNew ? folder : undefined
 }
 
 /** Makes the folder of a started attempt anew where somebody removed it, taken, so that nothing starts in it; true where it was gone. */

@@ -2,7 +2,7 @@ import type { CommandDefinition, Log } from '@fleetupdate/sdk'
 import type { AgentFrameOf, ServerFrame, ServerFrameOf } from '@fleetupdate/sdk/protocol'
 import { folderGone } from './attempt-burial.ts'
 import { type AttemptSupervisor, superviseAttempt } from './attempt-supervisor.ts'
-import { createCheck } from './check.ts'
+import { type Check, createCheck } from './check.ts'
 import type { ServerClock } from './clock.ts'
 import type { Outbox } from './connection.ts'
 import { describeError } from './errors.ts'
@@ -226,9 +226,16 @@ function recordGone({ commandId, epoch }: Offer, at: string): AgentFrameOf<'resu
   return { type: 'result', commandId, epoch, state: 'interrupted', reason, output: { bytes: 0 }, ...times }
 }
 
+/** Compiled once per contract that is loaded. */
+const inputChecks = new WeakMap<object, Check<unknown>>()
+
 /** A command without a schema takes no input. */
 function inputProblem(schema: unknown, input: unknown): string | undefined {
-  if (typeof schema === 'object' && schema !== null) return createCheck(schema).problem(input)
+  if (typeof schema === 'object' && schema !== null) {
+    const check = inputChecks.get(schema) ?? createCheck(schema)
+    inputChecks.set(schema, check)
+    return check.problem(input)
+  }
   const empty =
     input === undefined || input === null || (typeof input === 'object' && Object.keys(input).length === 0)
   return empty ? undefined : 'this command takes none'

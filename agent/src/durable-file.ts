@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type Check, parseJson } from './check.ts'
 import { errorCode } from './errors.ts'
 
@@ -49,6 +49,34 @@ export async function writeSynced(path: string, text: string, mode = 0o600): Pro
   } finally {
     await file.close()
   }
+}
+
+/**
+ * Creates a folder with its files durably; false where it exists already. All of it is synced at once: after a power cut any part may be missing
+ * or empty, so that only what happens after this returns may be taken as a sign that it did.
+ */
+export async function createFolderDurably(
+  path: string,
+  texts: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw error
+  }
+  const files: FileHandle[] = []
+  try {
+    for (const name of Object.keys(texts)) files.push(await open(join(path, name), 'wx', 0o600))
+    await Promise.all(Object.values(texts).map((text, index) => files[index]?.writeFile(text)))
+    await Promise.all([...files.map((file) => file.sync()), syncFolder(path), syncFolder(dirname(path))])
+  } catch (error) {
+    await rm(path, { recursive: true, force: true })
+    throw error
+  } finally {
+    await Promise.all(files.map((file) => file.close()))
+  }
+  return true
 }
 
 /** Makes the entries of a folder survive a power cut. */

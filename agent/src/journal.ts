@@ -2,7 +2,7 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '@fleetupdate/sdk'
 import { AgentFrame, type AgentFrameOf } from '@fleetupdate/sdk/protocol'
-import { damageSentence, setDamagedAside } from './attempt-damage.ts'
+import { damageSentence, neverBegan, setDamagedAside } from './attempt-damage.ts'
 import {
   type AttemptFolder,
   attemptFolder,
@@ -79,21 +79,20 @@ export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Pr
       for (const { commandId, epoch } of await names(attempts)) {
         const folder = folderOf(commandId, epoch)
         if ((await readText(folder.file('acknowledged'))) !== undefined) continue
-        const damaged = await setDamagedAside(folder)
-        const damage = damageSentence(damaged)
-        if (damage !== '') tellDamage(log, folder.dir, damaged)
-        const startedAt = await readStarted(folder)
-        if (startedAt === undefined) {
-          // The start never became durable and was never accepted: nothing ran, and the offer may come again.
+        if (await neverBegan(folder)) {
+          // It was never accepted, and the offer may come again.
           await rm(folder.dir, { recursive: true, force: true })
           known.get(commandId)?.delete(epoch)
           continue
         }
+        const damaged = await setDamagedAside(folder)
+        const damage = damageSentence(damaged)
+        if (damage !== '') tellDamage(log, folder.dir, damaged)
         entries.push({
           commandId,
           epoch,
           folder,
-          startedAt: validTime(startedAt),
+          startedAt: validTime((await readStarted(folder)) ?? ''),
           request: await readRequest(folder),
           damage,
         })

@@ -16,6 +16,7 @@ import { burySilentAttempt } from '../attempt-burial.ts'
 import { superviseAttempt } from '../attempt-supervisor.ts'
 import {
   type AttemptFolder,
+  claimAttempt,
   prepareAttempt,
   readEnding,
   requestCancel,
@@ -263,13 +264,33 @@ describe('an attempt', () => {
     expect((await journal.open()).map((entry) => entry.folder.dir)).toEqual([folder.dir])
   })
 
-  test('whose start never became durable is forgotten, so that it may be offered again', async () => {
+  const cuts = ['started', 'request.json'].flatMap((name) =>
+    ['missing', 'empty', 'zeros'].map((left) => ({ name, left })),
+  )
+  const leave = (path: string, left: string): void => {
+    const { length } = readFileSync(path)
+    rmSync(path)
+    if (left !== 'missing') writeFileSync(path, Buffer.alloc(left === 'zeros' ? length : 0))
+  }
+  test.each(cuts)('whose start a power cut left with $name $left may be offered again', async (cut) => {
     const folder = await prepare('says')
-    rmSync(folder.file('started'))
+    leave(folder.file(cut.name), cut.left)
     const journal = await openJournal(dir, telling)
     expect(await journal.open()).toEqual([])
     expect(journal.has(commandId, 1)).toBe(false)
+    expect(told).toEqual([])
     await prepare('says')
+  })
+
+  test.each(cuts)('is no new one with $name $left where somebody took it', async (cut) => {
+    const folder = await prepare('says')
+    await claimAttempt(folder)
+    leave(folder.file(cut.name), cut.left)
+    const journal = await openJournal(dir, telling)
+    const [entry] = await journal.open()
+    expect(journal.has(commandId, 1)).toBe(true)
+    if (entry) await burySilentAttempt(entry, true)
+    expect((await readEnding(folder))?.state).toBe('interrupted')
   })
 
   test('is kept, as its verdict alone, until 30 days after it expired', async () => {
