@@ -33,16 +33,11 @@ const retryMs = 5_000
 export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFrames, 'output'> {
   const { store, open, changes, dispatcher, contracts, hook, bus, log, now } = options
 
-  const accept = async (command: OpenCommand, epoch: number, startedAt: string): Promise<void> => {
+  const accept = (command: OpenCommand, epoch: number, startedAt: string): void => {
     command.missingSinceMs = 0
     if (command.startedAt !== null) return
-    await changes.apply([
-      {
-        command,
-        event: { type: 'accept' },
-        patch: { startedAt: within(startedAt, command.createdAt, now()), epoch },
-      },
-    ])
+    const patch = { startedAt: within(startedAt, command.createdAt, now()), epoch }
+    changes.note({ command, event: { type: 'accept' }, patch })
     if (command.cancelRequestedAt !== null) dispatcher.sendCancel(command)
   }
 
@@ -108,9 +103,7 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
         const attempt = attempts.get(command.id)
         const isStarted = command.state === 'started' || command.state === 'running'
         if (attempt && attempt.epoch >= command.epoch && !isStarted)
-          void accept(command, attempt.epoch, attempt.startedAt).catch((error: unknown) =>
-            log.error('A start could not be stored', { commandId: command.id, error: String(error) }),
-          )
+          accept(command, attempt.epoch, attempt.startedAt)
         // Unanswered offers are repeated at once in the new session, by the sweep.
         else if (command.state === 'offered') command.offeredMs = 0
         else if (isStarted) {
@@ -146,7 +139,7 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
               state: command.state,
               finished: false,
             })
-          else await noteActivity(changes, command, frame.epoch, now())
+          else noteActivity(changes, command, frame.epoch, now())
         }
       }
     },
@@ -154,15 +147,10 @@ export function createAgentFrames(options: AgentFramesOptions): Omit<CommandFram
 }
 
 /** The first output or progress of an attempt. */
-export async function noteActivity(
-  changes: Changes,
-  command: OpenCommand,
-  epoch: number,
-  nowMs: number,
-): Promise<void> {
+export function noteActivity(changes: Changes, command: OpenCommand, epoch: number, nowMs: number): void {
   if (command.state === 'running') return
   const patch = command.startedAt === null ? { startedAt: nowMs, epoch } : {}
-  await changes.apply([{ command, event: { type: 'activity' }, patch }])
+  changes.note({ command, event: { type: 'activity' }, patch })
 }
 
 /** A time the agent says, inside what can be true. */

@@ -1,6 +1,6 @@
 import { FleetError, type Log } from '@fleetupdate/sdk'
 import type { EventBus } from '../events/bus.ts'
-import type { Store, WriteStatement } from '../store/store.ts'
+import type { Store, WriteOptions, WriteStatement } from '../store/store.ts'
 import { type OpenCommand, type OpenCommands, restore } from './open-commands.ts'
 import { type CommandEvent, isTerminal, transition } from './state-machine.ts'
 import type { SuccessRate } from './success-rate.ts'
@@ -22,6 +22,11 @@ export interface Changes {
    * memory is brought back to the store and this rejects.
    */
   apply(changes: readonly Change[], more?: readonly WriteStatement[]): Promise<readonly OpenCommand[]>
+  /**
+   * The same for what its agent would tell again after a crash: nobody waits for it, and it waits a little for a commit to share. A failure is told to
+   * the log.
+   */
+  note(change: Change): void
 }
 
 export interface ChangesOptions {
@@ -71,35 +76,49 @@ export function createChanges({ store, open, bus, rate, log, now }: ChangesOptio
     }
   }
 
+  const apply = async (
+    changes: readonly Change[],
+    more: readonly WriteStatement[],
+    options?: WriteOptions,
+  ): Promise<readonly OpenCommand[]> => {
+    const changed: OpenCommand[] = []
+    const statements: WriteStatement[] = []
+    for (const change of changes) {
+      const statement = advance(change)
+      if (!statement) continue
+      changed.push(change.command)
+      statements.push(statement)
+    }
+    if (statements.length === 0) return []
+    // The states of this batch: memory may be further on when the write is done.
+    const told = changed.map(({ id, agentId, state, endless }) => ({ id, agentId, state, endless }))
+    try {
+      await store.write([...statements, ...more], options)
+    } catch (error) {
+      await bringBack(changed).catch((problem: unknown) =>
+        log.error('A command could not be read again', { error: String(problem) }),
+      )
+      if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT')
+        log.warn('A command was changed by somebody else; it was read again', { id: changed[0]?.id })
+      throw error
+    }
+    for (const { id, agentId, state, endless } of told) {
+      const finished = isTerminal(state)
+      if (finished && endless === 0) rate.add(state)
+      bus.emit('command.updated', { commandId: id, agentId, state, finished })
+    }
+    return changed
+  }
+
   return {
-    async apply(changes, more = []) {
-      const changed: OpenCommand[] = []
-      const statements: WriteStatement[] = []
-      for (const change of changes) {
-        const statement = advance(change)
-        if (!statement) continue
-        changed.push(change.command)
-        statements.push(statement)
-      }
-      if (statements.length === 0) return []
-      // The states of this batch: memory may be further on when the write is done.
-      const told = changed.map(({ id, agentId, state, endless }) => ({ id, agentId, state, endless }))
-      try {
-        await store.write([...statements, ...more])
-      } catch (error) {
-        await bringBack(changed).catch((problem: unknown) =>
-          log.error('A command could not be read again', { error: String(problem) }),
-        )
-        if (error instanceof FleetError && error.code === 'FLT_STORE_CONFLICT')
-          log.warn('A command was changed by somebody else; it was read again', { id: changed[0]?.id })
-        throw error
-      }
-      for (const { id, agentId, state, endless } of told) {
-        const finished = isTerminal(state)
-        if (finished && endless === 0) rate.add(state)
-        bus.emit('command.updated', { commandId: id, agentId, state, finished })
-      }
-      return changed
+    apply: (changes, more = []) => apply(changes, more),
+    note(change) {
+      apply([change], [], { unhurried: true }).catch((error: unknown) =>
+        log.error('The state of a command could not be stored; its agent will tell it again', {
+          id: change.command.id,
+          error: String(error),
+        }),
+      )
     },
   }
 }

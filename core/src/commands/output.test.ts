@@ -52,7 +52,9 @@ test('output is acknowledged up to where it is stored, and makes its command run
   expect((await send(0, 'häh')).output).toBe(4)
   expect((await send(4, 'b')).output).toBe(5)
   expect(kept.text()).toBe('hähb')
-  expect((await fleet.call('GET', `/api/commands/${commandId}`)).body.state).toBe('running')
+  await expect
+    .poll(async () => (await fleet.call('GET', `/api/commands/${commandId}`)).body.state)
+    .toBe('running')
 })
 
 test('a chunk that came before is acknowledged again and not stored again', async () => {

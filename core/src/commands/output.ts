@@ -81,7 +81,6 @@ export function createOutput(options: OutputOptions) {
   return async (session: AgentSession, frames: readonly OutputFrame[]): Promise<void> => {
     const appended: OutputChunk[] = []
     const acks = new Map<OpenCommand, Ack>()
-    const activities: Promise<void>[] = []
     for (const [commandId, own] of byCommand(frames)) {
       const command = open.get(commandId)
       if (!command) {
@@ -91,17 +90,13 @@ export function createOutput(options: OutputOptions) {
       const current = own.filter((frame) => frame.epoch >= command.epoch)
       const [first] = current
       if (!first || command.agentId !== session.agentId) continue
-      // Awaited beside the append: the start of a log should not wait for a row of its own.
-      const activity = noteActivity(changes, command, first.epoch, now())
-      activity.catch(() => undefined)
-      activities.push(activity)
+      noteActivity(changes, command, first.epoch, now())
       const { chunks, end } = await select(command, current)
       appended.push(...chunks)
       acks.set(command, { epoch: first.epoch, end })
     }
     try {
       if (appended.length > 0) await hook.current()?.append(appended)
-      await Promise.all(activities)
     } catch (error) {
       for (const command of acks.keys()) command.outputEnd = undefined
       throw error

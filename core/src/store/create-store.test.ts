@@ -99,6 +99,35 @@ describe('writing', () => {
     expect(await ids(each)).toEqual([1, 3])
   })
 
+  test('an unhurried write keeps its place before the next one, and needs none to become durable', async () => {
+    const each = await open()
+    const steps: string[] = []
+    const value = (text: string): WriteStatement => ({
+      sql: 'update items set value = ? where id = 1',
+      parameters: [text],
+      expectedRows: 1,
+    })
+    const unhurried = each.store
+      .write([insert(1, 'new')], { unhurried: true })
+      .then(() => steps.push('unhurried'))
+    const next = each.store.write([value('next')]).then(() => steps.push('next'))
+    await Promise.all([unhurried, next])
+    expect(steps).toEqual(['unhurried', 'next'])
+    await each.store.write([value('alone')], { unhurried: true })
+    const rows = await each.store.read
+      .selectFrom('items' as never)
+      .select('value' as never)
+      .execute()
+    expect(rows).toEqual([{ value: 'alone' }])
+  })
+
+  test('closing does not lose what was unhurried', async () => {
+    const each = await open()
+    const written = each.store.write([insert(1)], { unhurried: true })
+    await each.store.close()
+    expect(await written).toEqual([{ changes: 1, rows: [] }])
+  })
+
   test('survives a statement that ends the whole transaction', async () => {
     const each = await open()
     await each.store.write([insert(1)])

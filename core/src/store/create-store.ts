@@ -83,7 +83,7 @@ export async function createStore(options: StoreOptions): Promise<Store> {
       openReads.add(read)
       return {
         read: read.query,
-        write: (statements) => watch(file.write(statements)),
+        write: (statements, options) => watch(file.write(statements, options)),
         async close() {
           openReads.delete(read)
           read.close()

@@ -10,7 +10,7 @@ export interface Store {
    * All or nothing, durable (synchronous=FULL) when it resolves. What waits is grouped into one commit.
    * Rejects with FLT_STORE_CONFLICT where an `expectedRows` does not hold, FLT_STORE_FULL (507) on a full disk.
    */
-  write(statements: readonly Compilable[]): Promise<readonly WriteOutcome[]>
+  write(statements: readonly Compilable[], options?: WriteOptions): Promise<readonly WriteOutcome[]>
   /**
    * Opens (and migrates) the file of one plugin: `<DATA_DIR>/plugins-data/<id>.db`. `onDamaged` is told whenever a read or a write finds it
    * damaged.
@@ -21,6 +21,11 @@ export interface Store {
     onDamaged?: (error: FleetError) => void,
   ): Promise<PluginDatabase & { close(): Promise<void> }>
   close(): Promise<void>
+}
+
+export interface WriteOptions {
+  /** It may wait some milliseconds for the next write and share its commit: for what the other side would tell again after a crash. Order stays. */
+  readonly unhurried?: boolean
 }
 
 /** A compiled Kysely query (`query.compile()`) or a statement by hand. */

@@ -3,7 +3,7 @@ import type { FleetError } from '@fleetupdate/sdk'
 import { fleetError } from '../errors.ts'
 import { encodeGroup, type PendingBatch } from './encode-group.ts'
 import type { BatchResult, Failure, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
-import type { WriteOutcome, WriteStatement } from './store.ts'
+import type { WriteOptions, WriteOutcome, WriteStatement } from './store.ts'
 
 export interface WriterOptions {
   readonly location: URL
@@ -21,7 +21,7 @@ export interface Writer {
 }
 
 export interface WriterFile {
-  write(statements: readonly WriteStatement[]): Promise<readonly WriteOutcome[]>
+  write(statements: readonly WriteStatement[], options?: WriteOptions): Promise<readonly WriteOutcome[]>
   /** Resolves when everything that waited is answered and the handle is closed. */
   close(): Promise<void>
 }
@@ -33,10 +33,15 @@ interface OpenFile {
   readonly sent: Map<number, PendingBatch>
   readonly idle: (() => void)[]
   flushing: boolean
+  /** Something waits that must not wait longer than it has to. */
+  isUrgent: boolean
+  /** Runs while what waits may wait for company. */
+  patience: NodeJS.Timeout | undefined
   closing: boolean
 }
 
 const mostWaiting = 100_000
+const unhurriedMs = 10
 
 /** What the thread works on lives for one commit: more room for it would be memory that is never used twice. */
 const resourceLimits = { maxYoungGenerationSizeMb: 12 }
@@ -73,10 +78,15 @@ export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writ
         sent: new Map(),
         idle: [],
         flushing: false,
+        isUrgent: false,
+        patience: undefined,
         closing: false,
       }
       files.set(path, file)
-      return { write: (statements) => write(file, statements), close: () => closeFile(file) }
+      return {
+        write: (statements, options) => write(file, statements, options),
+        close: () => closeFile(file),
+      }
     },
     async close() {
       if (ending) return
@@ -98,6 +108,7 @@ export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writ
   async function write(
     file: OpenFile,
     statements: readonly WriteStatement[],
+    { unhurried = false }: WriteOptions = {},
   ): Promise<readonly WriteOutcome[]> {
     if (failed) throw failed
     if (file.closing) throw fleetError('FLT_STORE_CLOSED')
@@ -105,18 +116,27 @@ export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writ
     if (statements.length === 0) return []
     return new Promise((resolve, reject) => {
       file.waiting.push({ statements, since: performance.now(), resolve, reject })
-      scheduleFlush(file)
+      if (unhurried) file.patience ??= setTimeout(() => hurry(file), unhurriedMs)
+      else hurry(file)
     })
+  }
+
+  function hurry(file: OpenFile): void {
+    clearTimeout(file.patience)
+    file.patience = undefined
+    file.isUrgent = true
+    scheduleFlush(file)
   }
 
   /** At the end of this turn of the loop, so that all who write in one turn share one commit. */
   function scheduleFlush(file: OpenFile): void {
-    if (file.flushing || file.sent.size > 0 || file.waiting.length === 0) return
+    if (!file.isUrgent || file.flushing || file.sent.size > 0 || file.waiting.length === 0) return
     file.flushing = true
     setImmediate(() => {
       file.flushing = false
       if (failed) return
       const message = encodeGroup(file.path, file.waiting, file.sent, nextId)
+      file.isUrgent = file.waiting.length > 0
       if (message) send(message)
       else settle(file)
     })
@@ -160,6 +180,7 @@ export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writ
     for (const resolve of opening.values()) resolve({ code: 'FLT_STORE_FAILED', problem })
     for (const resolve of closing.values()) resolve()
     for (const file of files.values()) {
+      clearTimeout(file.patience)
       for (const { reject } of [...file.sent.values(), ...file.waiting.splice(0)]) reject(error)
       file.sent.clear()
       for (const resolve of file.idle.splice(0)) resolve()
@@ -171,6 +192,7 @@ export function createWriter({ location, busyMs, onFatal }: WriterOptions): Writ
   async function closeFile(file: OpenFile): Promise<void> {
     if (file.closing) return
     file.closing = true
+    hurry(file)
     if (file.sent.size > 0 || file.waiting.length > 0)
       await new Promise<void>((resolve) => file.idle.push(resolve))
     if (!failed)

@@ -90,11 +90,9 @@ export function createInbound(options: InboundOptions): Inbound {
           session.telling = (session.telling ?? Promise.resolve()).then(() => attempt(session, frame, tell))
           continue
         }
-        const done = attempt(session, frame, () =>
+        await attempt(session, frame, () =>
           output.length > 0 ? commands.output(session, output) : frame && handle(session, frame),
         )
-        // Nothing answers an accept, and memory has it at once: what follows need not wait until it is on the disk.
-        if (frame?.type !== 'accept') await done
         i += Math.max(0, output.length - 1)
       }
     }
