@@ -14,7 +14,7 @@ import { start } from './figures/start.ts'
 import { terminal } from './figures/terminal.ts'
 import { guardNames, regressions } from './guard.ts'
 import { describeMachine } from './machine.ts'
-import { type BenchOptions, readOptions } from './options.ts'
+import { type BenchOptions, readOptions, usage } from './options.ts'
 import { createStage, type Measure, type Stage } from './stage.ts'
 import { type Figure, formatTable, markdownTable } from './table.ts'
 import { writeBetweenMarks } from './write-docs.ts'
@@ -58,10 +58,13 @@ process.exit(failed.length > 0 ? 1 : 0)
 
 function readOrStop(): BenchOptions {
   try {
-    return readOptions(
+    const read = readOptions(
       process.argv.slice(2),
       measures.map(({ name }) => name),
     )
+    if (read) return read
+    console.log(usage)
+    return process.exit(0)
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     return process.exit(2)

@@ -23,9 +23,10 @@ npm run bench -- --profile profiles    a CPU profile of every process, to be ope
 npm run bench:growth                   how cost grows with agents, lines, commands and history
 npm run bench:soak -- --minutes 30     2,000 agents with commands and viewers: memory, files, errors`
 
-/** Throws with what is wrong and the usage. */
-export function readOptions(args: readonly string[], known: readonly string[]): BenchOptions {
+/** Throws with what is wrong and the usage; undefined where only the usage was asked for. */
+export function readOptions(args: readonly string[], known: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parse(args)
+  if (values.help === true) return undefined
   const only = [...positionals, ...(values.only ?? '').split(',')].filter((name) => name !== '')
   const unknown = only.filter((name) => !known.includes(name))
   if (unknown.length > 0)
@@ -51,6 +52,7 @@ function parse(args: readonly string[]) {
         json: { type: 'string' },
         docs: { type: 'boolean' },
         guard: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
       },
     })
   } catch (error) {

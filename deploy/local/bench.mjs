@@ -36,7 +36,10 @@ await build({
   logLevel: 'warning',
 })
 say('Measuring …')
-await run(process.execPath, [...profile, join(outdir, `${program}.js`), ...given])
+// It has said itself what is wrong.
+await run(process.execPath, [...profile, join(outdir, `${program}.js`), ...given]).catch(() =>
+  process.exit(1),
+)
 if (profile.length > 0) say(`The profiles are in ${profile[1].replace(/^--cpu-prof-dir=/, '')}.`)
 
 /** `--profile DIR` as Node's own options: every process that a benchmark forks inherits them. */
