@@ -4,7 +4,7 @@ import type { Measure } from '../stage.ts'
 import { milliseconds, percentile } from '../table.ts'
 import { batch } from './batch.ts'
 
-const requests = 300
+const requests = 3000
 
 /** `GET /api/metrics` with at least as many commands in the database as the fleet has agents, against a ready answer of bare Fastify. */
 export const metrics: Measure = {
