@@ -17,6 +17,7 @@ await build({
     ...Object.fromEntries(programs.map((name) => [name, `bench/src/${name}.ts`])),
     'sim-child': 'bench/src/load/sim-child.ts',
     'ceiling-fleet': 'bench/src/ceilings/fleet.ts',
+    'ceiling-idle': 'bench/src/ceilings/idle.ts',
     'ceiling-http': 'bench/src/ceilings/http.ts',
     'ceiling-lines': 'bench/src/ceilings/lines.ts',
     'ceiling-start': 'bench/src/ceilings/start.ts',
