@@ -44,12 +44,20 @@ interface Fact {
   readonly check: Check<unknown>
   collectedAtMs: number
   collecting: boolean
-  value: { readonly hash: string; readonly parsed: unknown; readonly atMs: number } | undefined
+  value: ObservedValue | undefined
   error: string | undefined
   /** What the server has durably, in comparable form. */
   stored: string | undefined
   /** What was sent in this session and is not acknowledged. */
   sent: { readonly content: string; readonly revision: number } | undefined
+}
+
+interface ObservedValue {
+  /** As its collector gave it. */
+  readonly json: string
+  readonly hash: string
+  readonly parsed: unknown
+  readonly atMs: number
 }
 
 /** The facts of the executors that loaded. Values live in memory alone: after a restart all are observed and sent anew. */
@@ -99,7 +107,7 @@ export function createFacts(options: FactsOptions): Facts {
     )
     try {
       const value = await Promise.race([collected, whenAborted(timeout.signal)])
-      fact.value = observed(value, fact.check)
+      fact.value = observed(value, fact)
       fact.error = undefined
     } catch (error) {
       fact.error = describeError(timeout.signal.aborted ? timeout.signal.reason : error).slice(0, 4000)
@@ -194,16 +202,18 @@ function isDue({ source, collectedAtMs }: Fact): boolean {
   return performance.now() - collectedAtMs >= source.everySeconds * 1000 - 1000
 }
 
-function observed(value: unknown, check: Check<unknown>): Fact['value'] {
+function observed(value: unknown, { check, value: former }: Pick<Fact, 'check' | 'value'>): ObservedValue {
   const json = value === undefined ? undefined : JSON.stringify(value)
   if (json === undefined) throw agentError('FLT_FACT_INVALID', { problem: 'the executor gave no value' })
+  // Most rounds see what the one before saw.
+  if (json === former?.json) return { ...former, atMs: performance.now() }
   const bytes = Buffer.byteLength(json)
   if (bytes > factBytes) throw agentError('FLT_FACT_TOO_LARGE', { bytes, limit: factBytes })
   const parsed: unknown = JSON.parse(json)
   const problem = check.problem(parsed)
   if (problem !== undefined) throw agentError('FLT_FACT_INVALID', { problem })
   const hash = createHash('sha256').update(canonicalJson(parsed)).digest('base64')
-  return { hash, parsed, atMs: performance.now() }
+  return { json, hash, parsed, atMs: performance.now() }
 }
 
 /** Equal where the server need not be told; undefined where nothing is known yet. */
