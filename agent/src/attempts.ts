@@ -171,6 +171,21 @@ export function openOutput(folder: AttemptFolder) {
   return open(folder.output, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600)
 }
 
+/**
+ * Puts the output on stable storage before the verdict, so that no power cut leaves one without the other. Answers its bytes; 0 where the file is gone.
+ */
+export async function syncOutput(folder: AttemptFolder): Promise<number> {
+  const file = await open(folder.output, 'r').catch(() => undefined)
+  if (!file) return 0
+  try {
+    // What a failing disk cannot keep may still reach the server from memory.
+    await file.sync().catch(() => undefined)
+    return (await file.stat()).size
+  } finally {
+    await file.close()
+  }
+}
+
 /** In bytes; 0 where the file is gone. */
 export async function sizeOfOutput(folder: AttemptFolder): Promise<number> {
   return (await stat(folder.output).catch(() => undefined))?.size ?? 0

@@ -41,14 +41,16 @@ export interface Owed {
 }
 
 /**
- * Compares what the server says of each command with the ledger, into which every start wrote. Runners are taken to have survived: where one was
- * killed itself, do not audit its command.
+ * Compares what the server says of each command with the ledger, into which every start wrote. Runners are taken to have survived; with `runnersDied` a
+ * command that was started may be `interrupted`.
  */
 export async function auditCommands(
   client: PatientClient,
   owed: readonly Owed[],
   ledgerFile: string,
+  { runnersDied = false }: { readonly runnersDied?: boolean } = {},
 ): Promise<Audit> {
+  const neverRan = ['expired', 'rejected', ...(runnersDied ? [] : ['interrupted'])]
   const starts = new Map<string, number>()
   const ends = new Set<string>()
   for (const line of readFileSync(ledgerFile, 'utf8').split('\n').filter(Boolean)) {
@@ -77,7 +79,7 @@ export async function auditCommands(
       continue
     }
     if (body.state === 'succeeded' && !ends.has(id)) count('untrue', `${id} succeeded but never ended`)
-    if (['expired', 'rejected', 'interrupted'].includes(body.state) && started > 0)
+    if (neverRan.includes(body.state) && started > 0)
       count('untrue', `${id} is ${body.state} and was started`)
     if (body.output?.sha256 === undefined) {
       if (body.state === 'succeeded') count('wrongOutput', `${id} has no hash`)

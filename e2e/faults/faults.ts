@@ -1,3 +1,4 @@
+import { agentPowerCut } from './cases/agent-power-cut.ts'
 import { aptLock } from './cases/apt-lock.ts'
 import { channelModel } from './cases/channel-model.ts'
 import { wrongClocks } from './cases/clocks.ts'
@@ -38,6 +39,7 @@ export const faults: readonly Fault[] = [
   slowFsync,
   failingFsync,
   powerCut,
+  agentPowerCut,
   wrongClocks,
   clonedAgent,
   wildOutput,

@@ -8,7 +8,7 @@ import {
   openOutput,
   readRequest,
   runningPrograms,
-  sizeOfOutput,
+  syncOutput,
   writeEnding,
 } from '../attempts.ts'
 import { makeFolder } from '../durable-file.ts'
@@ -65,7 +65,7 @@ export async function runAttempt(options: RunnerOptions): Promise<AttemptEnding>
   await endLeftovers(folder)
   // By the clock that said when it started, whatever this machine's own says: this process began then.
   const finishedAt = new Date(Date.parse(request.startedAt) + performance.now()).toISOString()
-  const outputSize = await sizeOfOutput(folder)
+  const outputSize = await syncOutput(folder)
   const written: AttemptEnding = { ...ending, outputSize, startedAt: request.startedAt, finishedAt }
   await rm(folder.work, { recursive: true, force: true })
   await writeEnding(folder, written)
