@@ -40,7 +40,8 @@ export async function setDamagedAside(folder: AttemptFolder): Promise<readonly s
  * nothing ran: it may be forgotten. Not so where somebody took the attempt, or a file was set aside earlier.
  */
 export async function neverBegan(folder: AttemptFolder): Promise<boolean> {
-  const names = await readdir(folder.dir)
+  // A folder that the disk cannot read counts as damaged.
+  const names = await readdir(folder.dir).catch((error: unknown) => [unreadable(error) + damagedEnding])
   if (names.some((name) => name === 'claimed' || name.endsWith(damagedEnding))) return false
   const texts = ['request.json', 'started'].map((name) => readText(folder.file(name)).catch(unreadable))
   return (await Promise.all(texts)).some((text) => text === undefined || /^\0*$/.test(text))
