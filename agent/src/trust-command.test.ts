@@ -66,6 +66,13 @@ test('a key may come from a file, plain or as PEM', async () => {
   await expect(trust('add', 'Pem', pem, '--plugins', 'b-*')).rejects.toThrow('stands there twice')
 })
 
+test.each(['-', '--'])('a key that begins with %s is a key, not an option', async (start) => {
+  const key = start.padEnd(43, 'A')
+  await trust('add', 'Acme', key, '--plugins', 'acme-*', '--network')
+  expect((await read()).publishers[0]).toMatchObject({ name: 'Acme', key, network: true })
+  expect(await trust('list')).toContain(`trusted  Acme  ${key}  acme-*`)
+})
+
 test.each<[string, string[]]>([
   ['a key that is none', ['add', 'Acme', 'short', '--plugins', 'a']],
   ['no plugins', ['add', 'Acme', publicKey]],

@@ -73,8 +73,11 @@ export async function runTrustCommand(
 }
 
 function parse(args: readonly string[]) {
+  // One key in 64 begins with a dash, and is no option for that.
+  const dashed = args.filter((each) => each.startsWith('-') && isKey(each))
+  const others = args.filter((each) => !dashed.includes(each))
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true })
+    return parseArgs({ args: [...others, '--', ...dashed], options, allowPositionals: true })
   } catch (error) {
     throw wrong(describeError(error))
   }
@@ -110,7 +113,7 @@ function understood(value: unknown, file: string): ReturnType<typeof understandT
 
 /** A public key as `plugin keygen` prints it, or a file that holds it, also as PEM. */
 async function readKey(given: string): Promise<string> {
-  if (/^[A-Za-z0-9_-]{43}$/.test(given)) return given
+  if (isKey(given)) return given
   const text = await readFile(given, 'utf8').catch((error: unknown) => {
     throw wrong(`the key "${given}" is neither 43 characters nor a file (${errorCode(error)})`)
   })
@@ -123,6 +126,10 @@ async function readKey(given: string): Promise<string> {
     // Said below.
   }
   throw wrong(`${given} holds no public Ed25519 key`)
+}
+
+function isKey(text: string): boolean {
+  return /^[A-Za-z0-9_-]{43}$/.test(text)
 }
 
 async function replace(file: string, text: string): Promise<void> {
