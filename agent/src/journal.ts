@@ -65,8 +65,8 @@ export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Pr
   const attempts = join(stateDir, 'attempts')
   const cancelled = join(stateDir, 'cancelled')
   await Promise.all([makeFolder(attempts), makeFolder(cancelled)])
-  /** Command → its epochs; the folders' names suffice. */
-  const known = new Map<string, Set<number>>()
+  /** Command → its epochs; the folders' names suffice. A list, because most have one, and they stay for weeks. */
+  const known = new Map<string, number[]>()
   const tombstones = new Map<string, number>()
   for (const { commandId, epoch } of await names(attempts)) add(known, commandId, epoch)
   for (const { commandId, epoch } of await names(cancelled)) mark(tombstones, commandId, epoch)
@@ -82,7 +82,7 @@ export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Pr
         if (await neverBegan(folder)) {
           // It was never accepted, and the offer may come again.
           await rm(folder.dir, { recursive: true, force: true })
-          known.get(commandId)?.delete(epoch)
+          forget(known, commandId, epoch)
           continue
         }
         const damaged = await setDamagedAside(folder)
@@ -100,7 +100,7 @@ export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Pr
       return entries.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
     },
     highestEpoch: (commandId) => Math.max(0, ...(known.get(commandId) ?? [])),
-    has: (commandId, epoch) => known.get(commandId)?.has(epoch) === true,
+    has: (commandId, epoch) => known.get(commandId)?.includes(epoch) === true,
     finalFrame: (commandId, epoch) => readJson(folderOf(commandId, epoch).file('final.json'), resultCheck),
     async lastWord(commandId, epoch) {
       const folder = folderOf(commandId, epoch)
@@ -142,8 +142,7 @@ export async function openJournal(stateDir: string, log: Pick<Log, 'error'>): Pr
         if (nowMs < expiresMs + keptMs) continue
         if ((await readText(folder.file('acknowledged'))) === undefined && !(await hasFinal(folder))) continue
         await rm(folder.dir, { recursive: true, force: true })
-        known.get(commandId)?.delete(epoch)
-        if (known.get(commandId)?.size === 0) known.delete(commandId)
+        forget(known, commandId, epoch)
       }
       for (const { name, commandId } of await names(cancelled)) {
         const path = join(cancelled, name)
@@ -178,10 +177,16 @@ async function hasFinal(folder: AttemptFolder): Promise<boolean> {
   return (await readText(folder.file('final.json'))) !== undefined
 }
 
-function add(known: Map<string, Set<number>>, commandId: string, epoch: number): void {
+function add(known: Map<string, number[]>, commandId: string, epoch: number): void {
   const epochs = known.get(commandId)
-  if (epochs) epochs.add(epoch)
-  else known.set(commandId, new Set([epoch]))
+  if (!epochs) known.set(commandId, [epoch])
+  else if (!epochs.includes(epoch)) epochs.push(epoch)
+}
+
+function forget(known: Map<string, number[]>, commandId: string, epoch: number): void {
+  const others = known.get(commandId)?.filter((each) => each !== epoch) ?? []
+  if (others.length > 0) known.set(commandId, others)
+  else known.delete(commandId)
 }
 
 function mark(tombstones: Map<string, number>, commandId: string, epoch: number): void {
