@@ -24,7 +24,9 @@ undo_nothing() { UNDO=; }
 
 finish() {
   code=$?
-  trap - EXIT HUP INT TERM
+  trap - EXIT
+  # A second Ctrl-C must not cut the undo, nor what it starts.
+  trap '' HUP INT TERM
   if [ "$code" -ne 0 ] && [ -n "$UNDO" ]; then
     set +e
     warn "Undoing what was done …"
@@ -314,7 +316,7 @@ clone() {
 # Folder of this script, where it is a file; empty where it came through a pipe.
 own_folder() {
   case "$0" in
-    */*) if [ -f "$0" ]; then (cd "$(dirname "$0")" && pwd -P); fi ;;
+    */* | *.sh) if [ -f "$0" ]; then (cd "$(dirname "$0")" && pwd -P); fi ;;
   esac
 }
 
@@ -631,8 +633,8 @@ configure() {
     cat >"$STAGE/config.yaml" <<TEXT
 # The agent of FleetUpdate. All keys: docs/guide/agent.md
 agent:
-  id: $AGENT_ID
-  server_url: $SERVER_URL
+  id: "$AGENT_ID"
+  server_url: "$SERVER_URL"
 TEXT
     put "$STAGE/config.yaml" "$CONFIG"
   fi

@@ -311,8 +311,8 @@ configure() {
     cat >"$STAGE/config.yaml" <<TEXT
 # The agent of FleetUpdate. All keys: docs/guide/agent.md
 agent:
-  id: $AGENT_ID
-  server_url: $SERVER_URL
+  id: "$AGENT_ID"
+  server_url: "$SERVER_URL"
 TEXT
     put "$STAGE/config.yaml" "$CONFIG"
   fi

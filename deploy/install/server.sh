@@ -321,11 +321,16 @@ start() {
 
 # A newer server may change its tables; the older one must find its own again if the newer one does not come up.
 keep_data() {
-  [ -f "$DATA/core.db" ] || return 0
-  size=$(du -smx "$DATA" | cut -f1)
-  room "$DATA" $((size + 100))
-  say "Copying the data ($size MB), in case the new version does not start …"
   before=/var/lib/.orchestrator-server-before
+  if [ ! -f "$DATA/core.db" ] && [ -f "$before/core.db" ]; then
+    warn "An update was cut off while it put the data back. It is put back now, from $before."
+    mkdir -p "$DATA"
+    cp -a "$before/." "$DATA/"
+  fi
+  [ -f "$DATA/core.db" ] || return 0
+  size=$(du -smx "$DATA/" | cut -f1)
+  room /var/lib $((size + 100))
+  say "Copying the data ($size MB), in case the new version does not start …"
   if [ -d "$before" ] && [ -z "$RAN" ]; then
     kept=/var/lib/orchestrator-server-before-$(date +%Y%m%dT%H%M%S)
     mv "$before" "$kept"
@@ -333,9 +338,11 @@ keep_data() {
   fi
   rm -rf "$before" "$before.part"
   undo_later "rm -rf '$before.part'"
-  cp -a --reflink=auto "$DATA" "$before.part"
+  # What is in the folder, not the folder: it may be a mount or a link.
+  mkdir -m 700 "$before.part"
+  cp -a --reflink=auto "$DATA/." "$before.part/"
   mv "$before.part" "$before"
-  undo_later "rm -rf '$DATA' && mv '$before' '$DATA'"
+  undo_later "find '$DATA/' -mindepth 1 -delete && cp -a '$before/.' '$DATA/' && rm -rf '$before'"
 }
 
 # Ready, in this version, by the server's own word: no curl is needed. A service that keeps dying is not waited for.
