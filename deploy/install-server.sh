@@ -670,16 +670,21 @@ keep_data() {
 # Ready, in this version, by the server's own word: no curl is needed. A service that keeps dying is not waited for.
 answers() {
   until=$(($(date +%s) + 60))
-  # This machine's own loopback: whose name the certificate bears does not matter here.
+  # The loopback, or the one address it listens on: whose name the certificate bears does not matter here.
+  host=$(env_value HOST)
+  case "$host" in
+    '' | 0.0.0.0 | ::) host=127.0.0.1 ;;
+    *:*) host="[$host]" ;;
+  esac
   scheme=http
   [ -z "$(env_value TLS_CERT_FILE)" ] || scheme=https
   while [ "$(date +%s)" -lt "$until" ]; do
     if NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 "$NODE" -e '
-      const [, port, version, scheme] = process.argv
-      const ask = (path) => fetch(`${scheme}://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) })
+      const [, port, version, scheme, host] = process.argv
+      const ask = (path) => fetch(`${scheme}://${host}:${port}${path}`, { signal: AbortSignal.timeout(2000) })
       const look = async () => (await (await ask("/api/health")).json()).version === version && (await ask("/api/ready")).status === 200
       look().then((good) => process.exit(good ? 0 : 1), () => process.exit(1))
-    ' "$PORT_USED" "$VERSION" "$scheme"; then return 0; fi
+    ' "$PORT_USED" "$VERSION" "$scheme" "$host"; then return 0; fi
     restarts=$(systemctl show -P NRestarts orchestrator-server.service)
     if [ "${restarts:-0}" -ge 4 ]; then return 1; fi
     sleep 0.5
